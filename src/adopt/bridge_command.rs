@@ -5,58 +5,36 @@
 //! the program that it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter::Enumerate;
-use std::slice::Iter;
 
-use super::extracted::Extracted;
+use super::bridge_words::{BridgeCall, NoCall, WordHeader};
+use super::extracted::{Extracted, shown};
 use super::references::References;
 use super::remote::{Sender, place_of};
 use crate::client::edit::NewWord;
 use crate::client::entry::ServerEntry;
 use crate::detect::{Judged, ValueSite, Verdict};
-use crate::package;
-use crate::policy::remote::RemoteTransport;
+use crate::package::{self, ParsedCommand};
 use crate::policy::{inherit, web};
 
-/// What the words of a command mean.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct BridgeCall {
-    /// The word that is the URL.
-    url: Option<usize>,
-    headers: Vec<WordHeader>,
-    is_sse: bool,
-}
-
-/// A header in the words of a command.
-#[derive(Debug, PartialEq, Eq)]
-struct WordHeader {
-    name: String,
-    /// The word with the value.
-    word: usize,
-    /// Where the value begins in it.
-    start: usize,
-    /// What is sent before it.
-    prefix: &'static str,
-}
-
-/// The words of a command from its first argument on, with their numbers.
-type ArgumentWords<'a> = Enumerate<Iter<'a, String>>;
-/// Options without and with a value that do not change what is sent.
-type Harmless = (&'static [&'static str], &'static [&'static str]);
-const MCP_REMOTE: Harmless = (
-    &["--debug", "--silent", "--allow-http", "--enable-proxy"],
-    &["--host", "--auth-timeout"],
-);
-const SUPERGATEWAY: Harmless = (&[], &["--logLevel", "--outputTransport"]);
-const MCP_PROXY: Harmless = (&["--debug"], &["--log-level"]);
+const MCP_REMOTE: &str = "mcp-remote";
+const MCP_PROXY: &str = "mcp-proxy";
+const PROGRAMS: &[&str] = &[MCP_REMOTE, "supergateway", MCP_PROXY];
 
 /// Extracts what the command sends, if it is such a command and has secrets.
+///
+/// # Errors
+/// Why the program is not replaced; `None` for another command.
 pub(super) fn extract(
     entry: &ServerEntry,
     judged: &[Judged<'_>],
     references: &References<'_>,
-) -> Option<Extracted> {
-    read(entry, judged, references).filter(|found| !found.values.is_empty())
+) -> Result<Extracted, Option<String>> {
+    let (program, found) = read(entry, judged, references).ok_or(None)?;
+    match found {
+        Ok(found) if found.values.is_empty() => Err(None),
+        Ok(found) => Ok(found),
+        Err(why) => Err(Some(format!("it still runs `{program}`: {why}"))),
+    }
 }
 
 /// Extracts what a command sends that logs in with OAuth, or says why that is not possible. `None` for
@@ -66,16 +44,17 @@ pub(super) fn without_secret(
     judged: &[Judged<'_>],
     references: &References<'_>,
 ) -> Option<Result<Extracted, String>> {
-    let words: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
-    if package::parse(&words).package.as_deref() != Some("mcp-remote") {
+    let (program, found) = read(entry, judged, references)?;
+    if program != MCP_REMOTE {
         return None;
     }
-    let Some(found) = read(entry, judged, references) else {
-        return Some(Err(
-            "mcpwrap does not know all arguments of its `mcp-remote`: write a policy with \
-             `mcpwrap policy new NAME --url URL`"
-                .to_owned(),
-        ));
+    let found = match found {
+        Ok(found) => found,
+        Err(why) => {
+            return Some(Err(format!(
+                "mcpwrap cannot take over its `{program}`: {why}: write a policy with `mcpwrap policy new NAME --url URL`"
+            )));
+        }
     };
     let remote = found.remote.as_ref()?;
     let mut names = remote.headers.keys();
@@ -83,49 +62,73 @@ pub(super) fn without_secret(
     (found.values.is_empty() && !has_own).then_some(Ok(found))
 }
 
-/// What the command sends, if it is such a command and every word is understood.
+/// The program and what it sends, if it only connects to a remote server and every word is understood, or
+/// why it is not replaced.
 fn read(
     entry: &ServerEntry,
     judged: &[Judged<'_>],
     references: &References<'_>,
-) -> Option<Extracted> {
+) -> Option<(&'static str, Result<Extracted, String>)> {
     let words: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
     let launch = package::parse(&words);
-    if launch.obstacle.is_some() || !launch.wrapper.is_empty() || !words.ends_with(&launch.args) {
-        return None;
+    let package = launch.package.as_deref();
+    let program = PROGRAMS.iter().find(|name| package == Some(**name))?;
+    let call = match BridgeCall::read(program, &launch.args)? {
+        Ok(call) => replaceable(entry, &words, &launch).map(|()| call),
+        Err(NoCall::OtherUse) => return None,
+        Err(NoCall::DoesMore(why)) => Err(why),
+    };
+    let first = words.len().saturating_sub(launch.args.len());
+    let found = call.and_then(|call| sent(entry, judged, references, (program, first), &call));
+    Some((program, found))
+}
+
+/// Whether nothing but the words decides what the program does.
+fn replaceable(
+    entry: &ServerEntry,
+    words: &[String],
+    launch: &ParsedCommand,
+) -> Result<(), String> {
+    let is_alone = launch.obstacle.is_none() && launch.wrapper.is_empty();
+    if !is_alone || !words.ends_with(&launch.args) {
+        return Err("another program starts it".to_owned());
     }
-    let is_plain = launch.env.is_empty() && !entry.env_file && entry.pass.is_empty();
-    let call = match launch.package.as_deref() {
-        _ if !is_plain => None,
-        Some("mcp-remote") => BridgeCall::of_mcp_remote(&launch.args),
-        Some("supergateway") => BridgeCall::of_supergateway(&launch.args),
-        Some("mcp-proxy") => BridgeCall::of_mcp_proxy(&launch.args),
-        _ => None,
-    }?;
-    let first = words.len() - launch.args.len();
+    if !launch.env.is_empty() || entry.env_file || !entry.pass.is_empty() {
+        return Err("it also gets variables from elsewhere".to_owned());
+    }
+    Ok(())
+}
+
+/// What a call sends. `first`: the number of the first argument.
+fn sent(
+    entry: &ServerEntry,
+    judged: &[Judged<'_>],
+    references: &References<'_>,
+    (program, first): (&str, usize),
+    call: &BridgeCall,
+) -> Result<Extracted, String> {
+    let not_text = || "not all its arguments are strings".to_owned();
     let of_word = |n: usize| {
         let is_word =
             |value: &&Judged<'_>| matches!(value.slot, ValueSite::Command | ValueSite::Argument);
         let mut all = judged.iter().filter(is_word);
         all.find(|value| value.index == first + n)
     };
-    let address = of_word(call.url?)?;
+    let address = of_word(call.url).ok_or_else(not_text)?;
     let mut sender = Sender::new(&address.word.text, references);
-    let url = sender.url(address).ok()?;
+    let url = sender.url(address)?;
     let mut headers = BTreeMap::new();
     let mut used = BTreeSet::new();
     for one in &call.headers {
-        let word = of_word(one.word)?;
-        if web::name_fault(&one.name).is_some() {
-            return None;
-        }
-        let value = header(&mut sender, judged, (one, word), &mut used)?;
+        let word = of_word(one.word).ok_or_else(not_text)?;
+        let value = header(&mut sender, judged, (one, word), &mut used)
+            .filter(|_| web::name_fault(&one.name).is_none())
+            .ok_or_else(|| format!("no policy has its header `{}`", shown(&one.name)))?;
         headers.insert(one.name.clone(), format!("{}{value}", one.prefix));
     }
     // mcp-proxy takes a bearer token from its environment.
     let token = judged.iter().find(|value| {
-        launch.package.as_deref() == Some("mcp-proxy")
-            && matches!(value.slot, ValueSite::Env("API_ACCESS_TOKEN"))
+        program == MCP_PROXY && matches!(value.slot, ValueSite::Env("API_ACCESS_TOKEN"))
     });
     if let Some(token) = token {
         let (text, parts) = (token.word.text.as_str(), token.verdict.secrets());
@@ -136,18 +139,13 @@ fn read(
     let sent = call.headers.iter().map(|one| first + one.word);
     let sent: BTreeSet<usize> = sent.chain([address.index]).collect();
     if !are_all_sent(judged, &sent, &used) {
-        return None;
+        return Err("it has a secret that is in no header and not in the URL".to_owned());
     }
     let extracted = sender.extracted();
-    extracted.words = vec![NewWord::Drop; words.len()];
+    extracted.words = vec![NewWord::Drop; entry.words.len()];
     extracted.drop_env = used.iter().map(|name| (*name).to_owned()).collect();
     extracted.notes.extend(network_note(entry));
-    let transport = if call.is_sse {
-        RemoteTransport::Sse
-    } else {
-        RemoteTransport::Auto
-    };
-    sender.finish(url, transport, headers).ok()
+    sender.finish(url, call.transport, headers)
 }
 
 /// Whether each secret of the entry is in what is sent: in one of these words or variables.
@@ -217,148 +215,4 @@ fn header<'a>(
     let text = text.ok()?;
     let text = text.trim().to_owned();
     web::value_fault(&text).is_none().then_some(text)
-}
-
-/// Whether an option does not matter; its value is skipped. None if the value is missing.
-fn skips(word: &str, (alone, valued): Harmless, words: &mut ArgumentWords<'_>) -> Option<bool> {
-    if valued.contains(&word) {
-        words.next()?;
-        return Some(true);
-    }
-    Some(alone.contains(&word))
-}
-
-impl BridgeCall {
-    /// `mcp-remote URL [PORT] [--header 'NAME: VALUE']… [--transport STRATEGY]`
-    fn of_mcp_remote(args: &[String]) -> Option<Self> {
-        let mut call = Self::default();
-        let mut words = args.iter().enumerate();
-        while let Some((n, word)) = words.next() {
-            match word.as_str() {
-                "--header" => {
-                    let (n, line) = words.next()?;
-                    call.line(n, line)?;
-                }
-                "--transport" => call.is_sse = words.next()?.1.starts_with("sse-"),
-                word if skips(word, MCP_REMOTE, &mut words)? => {}
-                word if word.contains("://") && call.url.is_none() => call.url = Some(n),
-                word if call.url.is_some() && word.parse::<u16>().is_ok() => {}
-                _ => return None,
-            }
-        }
-        Some(call)
-    }
-
-    /// `supergateway --streamableHttp URL [--header 'NAME: VALUE']… [--oauth2Bearer TOKEN]`
-    fn of_supergateway(args: &[String]) -> Option<Self> {
-        let mut call = Self::default();
-        let mut words = args.iter().enumerate();
-        while let Some((_, word)) = words.next() {
-            match word.as_str() {
-                "--sse" | "--streamableHttp" if call.url.is_none() => {
-                    call.is_sse = word == "--sse";
-                    call.url = Some(words.next()?.0);
-                }
-                "--header" => {
-                    let (n, line) = words.next()?;
-                    call.line(n, line)?;
-                }
-                "--oauth2Bearer" => {
-                    let (n, _) = words.next()?;
-                    call.push("Authorization", n, 0, "Bearer ");
-                }
-                word if skips(word, SUPERGATEWAY, &mut words)? => {}
-                _ => return None,
-            }
-        }
-        Some(call)
-    }
-
-    /// `mcp-proxy URL [--headers NAME VALUE]… [--transport sse|streamablehttp]`
-    fn of_mcp_proxy(args: &[String]) -> Option<Self> {
-        let mut call = Self::default();
-        let mut words = args.iter().enumerate();
-        // Without `--transport` it speaks HTTP+SSE.
-        call.is_sse = true;
-        while let Some((n, word)) = words.next() {
-            match word.as_str() {
-                "--headers" | "-H" => {
-                    let (_, name) = words.next()?;
-                    let (n, _) = words.next()?;
-                    call.push(name, n, 0, "");
-                }
-                "--transport" => call.is_sse = words.next()?.1 == "sse",
-                word if skips(word, MCP_PROXY, &mut words)? => {}
-                word if word.contains("://") && call.url.is_none() => call.url = Some(n),
-                _ => return None,
-            }
-        }
-        Some(call)
-    }
-
-    /// `NAME: VALUE` in one word.
-    fn line(&mut self, n: usize, line: &str) -> Option<()> {
-        let (name, value) = line.split_once(':')?;
-        let start = line.len() - value.trim_start().len();
-        self.push(name.trim(), n, start, "");
-        Some(())
-    }
-
-    fn push(&mut self, name: &str, word: usize, start: usize, prefix: &'static str) {
-        self.headers.push(WordHeader {
-            name: name.to_owned(),
-            word,
-            start,
-            prefix,
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(line: &str) -> Vec<String> {
-        line.split('|').map(str::to_owned).collect()
-    }
-
-    fn places(call: &BridgeCall) -> Vec<(&str, usize, usize)> {
-        let headers = call.headers.iter();
-        headers
-            .map(|one| (one.name.as_str(), one.word, one.start))
-            .collect()
-    }
-
-    #[test]
-    fn only_commands_that_are_understood() {
-        let call = BridgeCall::of_mcp_remote(&words(
-            "https://h/sse|3334|--header|X-Key: abc|--transport|sse-only|--debug|--host|localhost",
-        ));
-        let call = call.unwrap();
-        assert_eq!((call.url, call.is_sse), (Some(0), true));
-        assert_eq!(places(&call), [("X-Key", 3, 7)]);
-        for line in [
-            "https://h/sse|--ignore-tool|x",
-            "https://h/sse|--header",
-            "https://h/sse|--header|X",
-            "https://h/sse|https://i/sse",
-            "3334",
-        ] {
-            assert_eq!(BridgeCall::of_mcp_remote(&words(line)), None, "{line}");
-        }
-        let call = BridgeCall::of_supergateway(&words("--streamableHttp|https://h/|--header|A:b"));
-        assert_eq!(places(&call.unwrap()), [("A", 3, 2)]);
-        let call =
-            BridgeCall::of_supergateway(&words("--sse|https://h/|--oauth2Bearer|t")).unwrap();
-        assert_eq!(places(&call), [("Authorization", 3, 0)]);
-        assert_eq!(call.headers.first().unwrap().prefix, "Bearer ");
-        let line = "--stdio|npx s|--port|8000";
-        assert_eq!(BridgeCall::of_supergateway(&words(line)), None);
-        let line = "--headers|X-Key|abc|--transport|streamablehttp|https://h/";
-        let call = BridgeCall::of_mcp_proxy(&words(line)).unwrap();
-        assert_eq!((call.url, call.is_sse), (Some(5), false));
-        assert_eq!(places(&call), [("X-Key", 2, 0)]);
-        let line = "--port|8080|npx|s";
-        assert_eq!(BridgeCall::of_mcp_proxy(&words(line)), None);
-    }
 }

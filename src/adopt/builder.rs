@@ -217,8 +217,12 @@ impl PlanBuilder<'_> {
             return remote::extract(node, judged, &references);
         }
         match bridge_command::extract(entry, judged, &references) {
-            Some(extracted) => Ok(extracted),
-            None => extract::extract(entry, judged, &references),
+            Ok(extracted) => Ok(extracted),
+            Err(why) => {
+                let mut extracted = extract::extract(entry, judged, &references)?;
+                extracted.notes.extend(why);
+                Ok(extracted)
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! another adopt or a client may have changed the files.
 
 pub mod approval;
+mod bridge_words;
 mod bridge_command;
 mod client_login;
 mod collect;
