@@ -24,6 +24,7 @@ pub(crate) mod env_file; // files of variables
 pub(crate) mod links; // files of the user behind symlinks
 pub(crate) mod authorities; // certificate authorities that are trusted
 pub(crate) mod host; // hosts in URLs
+pub(crate) mod tls_words; // what is wrong with an encrypted connection
 pub(crate) mod jwt; // signed statements
 pub(crate) mod config; // config.toml
 pub(crate) mod sys; // the kernel

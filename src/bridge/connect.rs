@@ -21,6 +21,7 @@ use super::fault::{BridgeFault, causes};
 use crate::files::io_text;
 use crate::host::is_loopback;
 use crate::sys::socket::notice_dead_peer;
+use crate::tls_words::TlsWords;
 
 /// The limit of name resolution and TCP.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -143,13 +144,17 @@ fn unreachable(to: &ServerOrigin, reason: &str) -> BridgeFault {
 }
 
 fn tls_fault(to: &ServerOrigin, error: &io::Error) -> BridgeFault {
-    let fault = unreachable(to, &causes(error));
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
-        Some(rustls::Error::InvalidCertificate(_)) => fault.hint(
-            "if your organisation inspects TLS, approve its CA file with `mcpwrap config network`",
-        ),
-        _ => fault,
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return unreachable(to, "it ended the connection before TLS was set up")
+            .hint("check scheme and port of the URL");
+    }
+    let Some(words) = TlsWords::of_io(error) else {
+        return unreachable(to, &causes(error));
+    };
+    let fault = unreachable(to, words.text);
+    match words.hint {
+        Some(hint) => fault.hint(hint),
+        None => fault,
     }
 }
 

@@ -20,6 +20,8 @@ use crate::session::answer::RequestOutcome;
 
 /// How many redirects of one request are followed.
 const REDIRECTS_MAX: u32 = 3;
+/// What helps if there is something else at the address.
+pub const CHECK_URL: &str = "check the URL in the policy";
 /// How much of a refusal is read (bytes).
 const REFUSAL_BYTES_MAX: usize = 1 << 20;
 /// How long a refusal may take.
@@ -70,14 +72,26 @@ impl Bridge {
                 self.credentials.report(generation, status, challenge);
             }
             if is_again || !credentials.renewable || matches!(sending, Sending::End) {
-                let host = self.host();
-                return Err(BridgeFault::refused(format!(
-                    "{host} refused the credentials (HTTP status {status})"
-                )));
+                return Err(self.refused(&credentials, status));
             }
             self.credentials.renewed(generation).await?;
             is_again = true;
         }
+    }
+
+    /// The server wants other credentials, or some at all.
+    fn refused(&self, credentials: &ReadyCredentials, status: u16) -> BridgeFault {
+        let (host, server) = (self.host(), &self.server);
+        if !credentials.headers.is_empty() || credentials.renewable {
+            let text = format!("{host} refused the credentials (HTTP status {status})");
+            return BridgeFault::refused(text);
+        }
+        BridgeFault::refused(format!(
+            "{host} asks for a token (HTTP status {status}), and the policy has none"
+        ))
+        .hint(format!(
+            "run `mcpwrap policy edit {server}` and add `[oauth]`, or the token as a secret in `[headers]`"
+        ))
     }
 
     /// Sends a request; redirects within the origin are followed.
@@ -99,7 +113,8 @@ impl Bridge {
         Err(BridgeFault::not_sent(format!(
             "{} redirects more than {REDIRECTS_MAX} times",
             self.host()
-        )))
+        ))
+        .hint(CHECK_URL))
     }
 
     fn target(
@@ -132,13 +147,13 @@ impl Bridge {
                 Err(BridgeFault::not_sent(format!(
                     "{host} redirects with HTTP status {status}, which is not followed"
                 ))
-                .hint("check the URL in the policy"))
+                .hint(CHECK_URL))
             }
             (_, Some(origin)) => Err(BridgeFault::not_sent(format!(
                 "{host} redirects to {}, where no credentials are sent",
                 plain(&origin.shown())
             ))
-            .hint("check the URL in the policy")),
+            .hint(CHECK_URL)),
             _ => Err(BridgeFault::not_sent(format!(
                 "{host} redirects to an invalid address (HTTP status {status})"
             ))),

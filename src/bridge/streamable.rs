@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::deliver::{ClientRequest, ExpectedAnswers, StreamRole};
 use super::fault::{BridgeFault, error_code, error_for, plain};
 use super::http::HttpReply;
-use super::send::{Sending, refusal_body, retry_after};
+use super::send::{CHECK_URL, Sending, refusal_body, retry_after};
 use super::state::Bridge;
 use super::stream::{EventStream, json_body};
 use crate::error::Code;
@@ -139,7 +139,7 @@ impl Bridge {
                 "{host} answered with `{}` and not with a message of MCP",
                 plain(other)
             ))
-            .hint("check the URL in the policy")),
+            .hint(CHECK_URL)),
         }
     }
 
@@ -249,6 +249,10 @@ impl Bridge {
             BridgeFault::unknown(text.trim_end())
         } else {
             BridgeFault::not_sent(text.trim_end())
+        };
+        let fault = match status.as_u16() {
+            404 | 405 | 410 if !has_session => fault.hint(CHECK_URL),
+            _ => fault,
         };
         let attempt = match error_for(&request.id, &body) {
             Some(line) => Attempt::Answer(line, None),

@@ -1,9 +1,10 @@
 //! `mcpwrap login`: obtains the tokens for a server in the user's browser.
 
 use super::browser_login::{LoginWay, log_in};
-use super::{Context, print_revoked};
+use super::{Context, print, print_revoked};
 use crate::config::Config;
 use crate::error::Result;
+use crate::grant::{self, GrantStatus};
 use crate::policy;
 use crate::secret::{ProfileName, ServerName};
 use crate::store::Prompt;
@@ -33,5 +34,13 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         fresh: args.fresh,
     };
     log_in(cx, &config, &policy, way)?;
+    let status = grant::status(&cx.dirs, &policy);
+    if !matches!(status, GrantStatus::Granted | GrantStatus::Managed) {
+        let server = &args.server;
+        print::note(&format!(
+            "its policy is {}: server `{server}` does not start before you run `mcpwrap grant {server}`",
+            status.name()
+        ));
+    }
     Ok(0)
 }

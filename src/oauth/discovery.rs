@@ -66,6 +66,7 @@ pub fn discover(
         exchange,
         server,
         rules,
+        status: refusal.status,
         reach: match rules.issuer {
             Some(_) => Reach::ANYWHERE,
             None => Reach::beside(refusal.whereabouts),
@@ -113,6 +114,7 @@ pub fn of_issuer(
         exchange,
         server: address,
         rules,
+        status: 200,
         reach: Reach::ANYWHERE,
     };
     let issuer = asker.issuer(&[], false)?;
@@ -164,6 +166,8 @@ struct Asker<'a> {
     exchange: &'a dyn Exchange,
     server: &'a WebAddress,
     rules: &'a OAuthTable,
+    /// How the server answered without a token.
+    status: u16,
     reach: Reach,
 }
 
@@ -226,7 +230,7 @@ impl Asker<'_> {
         match self.document::<IssuerMetadata>(place)? {
             Some(found) => checked(found, &origin),
             None if is_asked => Ok(IssuerMetadata::of_paths(&origin)),
-            None => Err(no_login(self.server)),
+            None => Err(no_login(self.server, self.status)),
         }
     }
 
@@ -284,9 +288,17 @@ fn is_about(found: &IssuerMetadata, wanted: &str) -> bool {
     found.is_of(wanted) || known.is_some_and(|known| known.stands_for(&found.issuer, wanted))
 }
 
-fn no_login(server: &WebAddress) -> Error {
+fn no_login(server: &WebAddress, status: u16) -> Error {
     let what = format!("cannot log in to `{}`", server.authority());
-    Error::new(Code::OAuthFailed, what)
+    let error = Error::new(Code::OAuthFailed, what);
+    if !(200..300).contains(&status) {
+        return error
+            .cause(format!(
+                "it answers with HTTP status {status}, and names no authorization server"
+            ))
+            .hint("check `url` in the policy");
+    }
+    error
         .cause("it answers without a token, and names no authorization server")
         .hint("if its documentation names one, write it as `issuer` below `[oauth]` in the policy")
 }

@@ -109,9 +109,11 @@ fn refusal(code: &str, message: &str, hint: &str) -> Error {
     let own = |text: &str| text.strip_suffix(&again).unwrap_or(text).to_owned();
     let (message, hint) = (own(message), own(hint));
     let message = message.strip_prefix("mcpwrap: ").unwrap_or(&message);
+    let ending = format!("; {hint}");
     let (what, rest) = message
         .split_once(&format!(" [{code}]"))
-        .unwrap_or((message, ""));
+        // That of a bridge is one sentence.
+        .unwrap_or_else(|| (message.strip_suffix(&ending).unwrap_or(message), ""));
     let rest = rest.strip_prefix(": ").unwrap_or(rest);
     let known = Code::of(code).unwrap_or(Code::TestFailed);
     let error = Error::new(known, what);
@@ -173,5 +175,9 @@ mod tests {
         );
         read_back(&one.hint("or wait"));
         read_back(&plain.hint("wait; or not"));
+        let text = "mcpwrap: server `x`: h:1 did not answer; check the URL";
+        let read = refusal("remote-failed", text, "check the URL");
+        assert_eq!(read.headline(), "server `x`: h:1 did not answer");
+        assert_eq!(read.hints, ["check the URL"]);
     }
 }

@@ -184,7 +184,7 @@ fn an_approved_authority_is_trusted_through_a_tunnel() {
     driver.ask(1, "ping", &json!({}));
     let message = driver.message().to_string();
     assert!(
-        message.contains("cannot reach mcp.invalid:443: invalid peer certificate"),
+        message.contains("cannot reach mcp.invalid:443: its certificate is of an authority that this machine"),
         "{message}"
     );
     assert!(message.contains("mcpwrap config network"), "{message}");

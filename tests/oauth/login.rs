@@ -67,6 +67,11 @@ fn a_login_is_shown_approved_and_taken_back() {
     );
     let refused = at.probe(&["current", "s"]).finish();
     message(&at.test, "login-needed", &refused);
+    at.test.ok(&["revoke", "s"]);
+    let screen = at.log_in(&[]);
+    let note = "its policy is revoked: server `s` does not start before you run `mcpwrap grant s`";
+    assert!(screen.contains(note), "{screen}");
+    at.test.ok(&["logout", "s"]);
     assert!(
         at.test
             .ok(&["logout", "s"])
@@ -75,7 +80,7 @@ fn a_login_is_shown_approved_and_taken_back() {
     );
     let events = at.test.events();
     let logins = events.iter().filter(|event| *event == "login").count();
-    assert_eq!(logins, 6, "{events:?}");
+    assert_eq!(logins, 8, "{events:?}");
     assert_eq!(events.last().unwrap(), "logout");
 }
 

@@ -8,3 +8,4 @@ mod headers;
 mod oauth;
 pub(crate) mod servers;
 mod session;
+mod words;

@@ -159,6 +159,12 @@ enum RemoteSource {
 /// `usage` if the catalog has no such remote server.
 fn remote_of(args: &Args) -> Result<Option<RemoteSource>> {
     if let Some(url) = &args.url {
+        // There is no file yet, whose lines an error could name.
+        if let Err(fault) = web::RemoteUrl::new(url) {
+            return Err(Error::new(Code::Usage, "unusable value for `--url`")
+                .cause(fault.cause)
+                .hint(fault.hint));
+        }
         return Ok(Some(RemoteSource::Url(url.clone())));
     }
     let server = &args.server;

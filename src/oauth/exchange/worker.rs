@@ -25,6 +25,7 @@ use crate::host::is_loopback;
 use crate::https;
 use crate::oauth::address::WebAddress;
 use crate::sys::{fds, harden, signal, wall};
+use crate::tls_words::TlsWords;
 
 /// The first argument of this program for one exchange.
 pub const EXCHANGE: &str = "__exchange";
@@ -199,7 +200,12 @@ impl Route {
             return not_allowed(self.address.host(), place);
         }
         match error {
-            ureq::Error::Io(error) => WireAnswer::Unreachable(io_text(&error)),
+            ureq::Error::Io(error) => WireAnswer::Unreachable(
+                TlsWords::of_io(&error).map_or_else(|| io_text(&error), |it| it.text.to_owned()),
+            ),
+            ureq::Error::Rustls(error) => WireAnswer::Unreachable(
+                TlsWords::of(&error).map_or_else(|| error.to_string(), |it| it.text.to_owned()),
+            ),
             ureq::Error::HostNotFound => WireAnswer::Unreachable("no such host".to_owned()),
             ureq::Error::Timeout(_) => {
                 WireAnswer::Unreachable(format!("no answer within {} s", EXCHANGE_LIMIT.as_secs()))
