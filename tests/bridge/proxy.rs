@@ -1,7 +1,7 @@
 //! The way to the server: an approved proxy, approved certificates, nothing of the environment.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -108,14 +108,22 @@ fn a_proxy_that_refuses_is_named() {
     );
 }
 
-/// A TLS server for `mcp.invalid` behind a proxy that tunnels everything to it, and the PEM of its
-/// authority. It answers each request with the same bytes.
-pub(crate) fn tunnelled(answer: &'static str) -> (u16, String) {
+/// How a proxy is spoken to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ToProxy {
+    Plain,
+    Encrypted,
+}
+
+/// A TLS server for `mcp.invalid` behind a proxy that tunnels everything to it, and the PEM of the
+/// authority of both. It answers each request with the same bytes.
+pub(crate) fn tunnelled(to_proxy: ToProxy, answer: &'static str) -> (u16, String) {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["mcp.invalid".to_owned()]).unwrap();
+    let names = ["mcp.invalid", "127.0.0.1"].map(str::to_owned);
+    let leaf = CertificateParams::new(names).unwrap();
     let leaf = leaf.signed_by(&key, &authority).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -134,23 +142,33 @@ pub(crate) fn tunnelled(answer: &'static str) -> (u16, String) {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let config = Arc::clone(&config);
-            std::thread::spawn(move || serve(stream, config, answer));
+            std::thread::spawn(move || match to_proxy {
+                ToProxy::Plain => serve(stream, config, answer),
+                ToProxy::Encrypted => {
+                    let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                    serve(StreamOwned::new(connection, stream), config, answer);
+                }
+            });
         }
     });
     (port, authority.pem())
 }
 
-fn serve(mut stream: TcpStream, config: Arc<ServerConfig>, answer: &str) {
+fn serve(mut stream: impl Read + Write, config: Arc<ServerConfig>, answer: &str) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
+        if stream.read_exact(&mut byte).is_err() {
+            // A client that does not trust this proxy.
+            return;
+        }
         head.extend(byte);
     }
     assert!(head.starts_with(b"CONNECT mcp.invalid:443 HTTP/1.1\r\nHost: mcp.invalid:443\r\n"));
     stream
         .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
         .unwrap();
+    stream.flush().unwrap();
     let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
     let mut seen = Vec::new();
     let mut bytes = [0; 4096];
@@ -169,14 +187,17 @@ fn serve(mut stream: TcpStream, config: Arc<ServerConfig>, answer: &str) {
 fn an_approved_authority_is_trusted_through_a_tunnel() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n\
                   {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tls\":true}}";
-    let (port, pem) = tunnelled(answer);
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), pem).unwrap();
-    let mut start = Start::at("https://mcp.invalid/mcp");
-    start.proxy = Some(format!("127.0.0.1:{port}"));
-    start.authorities = vec![file.path().display().to_string()];
-    let answer = start.go().call(1, "ping", &json!({}));
-    assert_eq!(answer["result"]["tls"], true, "{answer}");
+    for (to_proxy, scheme) in [(ToProxy::Plain, ""), (ToProxy::Encrypted, "https://")] {
+        let (port, pem) = tunnelled(to_proxy, answer);
+        std::fs::write(file.path(), pem).unwrap();
+        let mut start = Start::at("https://mcp.invalid/mcp");
+        start.proxy = Some(format!("{scheme}127.0.0.1:{port}"));
+        start.authorities = vec![file.path().display().to_string()];
+        let answer = start.go().call(1, "ping", &json!({}));
+        assert_eq!(answer["result"]["tls"], true, "{answer}");
+    }
+    let (port, _) = tunnelled(ToProxy::Plain, answer);
     // Without the approval it is not, if this machine has any authority.
     let mut start = Start::at("https://mcp.invalid/mcp");
     start.proxy = Some(format!("127.0.0.1:{port}"));
@@ -184,7 +205,9 @@ fn an_approved_authority_is_trusted_through_a_tunnel() {
     driver.ask(1, "ping", &json!({}));
     let message = driver.message().to_string();
     assert!(
-        message.contains("cannot reach mcp.invalid:443: its certificate is of an authority that this machine"),
+        message.contains(
+            "cannot reach mcp.invalid:443: its certificate is of an authority that this machine"
+        ),
         "{message}"
     );
     assert!(message.contains("mcpwrap config network"), "{message}");

@@ -4,54 +4,17 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::harness::{Test, skip};
+use crate::harness::Test;
+pub(super) use crate::harness::own_network::{alone, replace};
 
 pub(super) const HOST: &str = "api.github.com";
 pub(super) const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-
-/// Runs a test in its own network and mount namespace.
-pub(super) fn alone(body: impl FnOnce() + Send) {
-    if !nix::unistd::geteuid().is_root() {
-        return skip("root", "only root can give a test its own network");
-    }
-    // In a thread of its own, because the namespaces are those of the thread.
-    let result = std::thread::scope(|scope| {
-        let work = move || {
-            unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap();
-            let none = None::<&str>;
-            let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-            mount(none, "/", none, flags, none).unwrap();
-            let up = Command::new("ip")
-                .args(["link", "set", "lo", "up"])
-                .status();
-            if !up.is_ok_and(|status| status.success()) {
-                return skip("root", "`ip` cannot bring up the network of a namespace");
-            }
-            body();
-        };
-        scope.spawn(work).join()
-    });
-    if let Err(panic) = result {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-/// Puts a text in the place of a file of the machine.
-pub(super) fn replace(test: &Test, path: &str, text: &str) {
-    let own = test.dir.join(Path::new(path).file_name().unwrap());
-    std::fs::write(&own, text).unwrap();
-    let none = None::<&str>;
-    mount(Some(&own), path, none, MsFlags::MS_BIND, none).unwrap();
-}
 
 /// What arrived: the requests, and the audit log at that time.
 #[derive(Clone, Default)]

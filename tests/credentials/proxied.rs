@@ -3,16 +3,16 @@
 use serde_json::json;
 
 use super::{HEADER, policy};
-use crate::bridge::proxy::tunnelled;
+use crate::bridge::proxy::{ToProxy, tunnelled};
 use crate::bridge::web::{Then, Web};
 use crate::harness::{Run, TOKEN, Test};
 
 const URL: &str = "https://mcp.invalid/mcp";
 
-/// Approves the proxy at this port, then starts a session without the client's settings.
-fn session<'a>(test: &'a Test, port: u16, no_proxy: &str) -> Run<'a> {
+/// Approves the proxy at this address, then starts a session without the client's settings.
+fn session<'a>(test: &'a Test, proxy: &str, no_proxy: &str) -> Run<'a> {
     test.secret("linear/token", TOKEN);
-    test.set("HTTPS_PROXY", format!("http://127.0.0.1:{port}"));
+    test.set("HTTPS_PROXY", proxy);
     test.set("NO_PROXY", no_proxy);
     test.ok(&["config", "network", "--yes"]);
     for name in ["HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"] {
@@ -26,15 +26,18 @@ fn session<'a>(test: &'a Test, port: u16, no_proxy: &str) -> Run<'a> {
 fn a_server_is_reached_through_the_approved_proxy() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n\
                   {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{}}}";
-    let test = Test::new();
-    let (port, pem) = tunnelled(answer);
-    let authority = test.dir.join("authority.pem");
-    std::fs::write(&authority, pem).unwrap();
-    test.set("SSL_CERT_FILE", &authority);
-    let mut run = session(&test, port, "localhost,other.invalid");
-    let answer = run.initialize();
-    assert!(answer["result"].is_object(), "{answer}");
-    run.finish();
+    for (to_proxy, scheme) in [(ToProxy::Plain, "http"), (ToProxy::Encrypted, "https")] {
+        let test = Test::new();
+        let (port, pem) = tunnelled(to_proxy, answer);
+        let authority = test.dir.join("authority.pem");
+        std::fs::write(&authority, pem).unwrap();
+        test.set("SSL_CERT_FILE", &authority);
+        let proxy = format!("{scheme}://127.0.0.1:{port}");
+        let mut run = session(&test, &proxy, "localhost,other.invalid");
+        let answer = run.initialize();
+        assert!(answer["result"].is_object(), "{answer}");
+        run.finish();
+    }
 }
 
 /// The name has no address, so only the proxy could have reached it.
@@ -45,7 +48,7 @@ fn the_approved_exceptions_are_not_asked_of_the_proxy() {
         reply.status(502);
         Then::Close
     });
-    let mut run = session(&test, web.port, "localhost,.invalid");
+    let mut run = session(&test, &web.origin(), "localhost,.invalid");
     let answer = run.request("initialize", &json!({"protocolVersion": "2025-11-25"}));
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.contains("cannot reach mcp.invalid:443"), "{answer}");

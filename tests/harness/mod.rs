@@ -9,6 +9,8 @@ pub(crate) mod apart;
 mod audit;
 pub(crate) mod forms;
 pub(crate) mod golden;
+#[cfg(target_os = "linux")]
+pub(crate) mod own_network;
 mod place;
 pub(crate) mod process;
 pub(crate) mod run;

@@ -1,8 +1,11 @@
 //! Logins: what is shown and asked, what the browser shows, what is stored, and how it is taken back.
 
+use std::net::TcpListener;
+
 use super::{Kind, Provider};
 use crate::harness::Test;
 use crate::messages::message;
+use crate::remote::servers::free_port;
 
 #[test]
 fn a_login_is_shown_approved_and_taken_back() {
@@ -166,6 +169,33 @@ fn without_a_browser_the_address_is_pasted() {
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen}");
     assert!(at.page().contains("You are logged in"), "{}", at.page());
+}
+
+/// A client that was registered with `localhost`: the browser may take either address of it.
+#[test]
+fn the_browser_returns_to_localhost() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    let port = free_port();
+    let redirect = format!("http://localhost:{port}/back");
+    at.policy(&format!("[oauth]\nredirect = \"{redirect}\"\n"));
+    let Ok(other) = TcpListener::bind(("::1", port)) else {
+        return crate::harness::skip("ipv6", "this machine has no `::1`");
+    };
+    let mut terminal = at.terminal(&[]);
+    terminal.expect("go on? [y/n] ").enter("y");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 2, "{screen}");
+    let why = format!("cannot listen on [::1]:{port}: address already in use");
+    assert!(screen.contains(&why), "{screen}");
+    drop(other);
+    let (code, screen) = at.terminal(&[]).end();
+    assert_eq!(code, 0, "{screen}");
+    let shown = format!("redirect   {redirect}");
+    assert!(screen.contains(&shown), "{screen}");
+    assert!(at.page().contains("You are logged in"), "{}", at.page());
+    at.current();
 }
 
 #[test]

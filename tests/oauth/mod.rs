@@ -7,6 +7,8 @@ mod ends;
 mod login;
 mod logins;
 mod machine;
+#[cfg(target_os = "linux")]
+mod rebinding;
 mod refresh;
 mod unrevoked;
 

@@ -56,7 +56,7 @@ impl<'a> Front<'a> {
     pub(crate) fn new(test: &'a Test, behind: &RemoteServer<'_>) -> Self {
         let dir = test.dir.join("nginx");
         std::fs::create_dir(&dir).unwrap();
-        let authority = certificates(&dir);
+        let authority = certificates(&dir, "127.0.0.1");
         let port = free_port();
         let config = CONFIG
             .replace("DIR", &dir.display().to_string())
@@ -89,13 +89,13 @@ impl<'a> Front<'a> {
     }
 }
 
-/// A certificate authority, and a certificate for this machine; returns the path of the authority.
-fn certificates(dir: &Path) -> PathBuf {
+/// A certificate authority, and a certificate for this host; returns the path of the authority.
+pub(super) fn certificates(dir: &Path, host: &str) -> PathBuf {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let leaf = CertificateParams::new(vec![host.to_owned()]).unwrap();
     let leaf = leaf.signed_by(&key, &issuer).unwrap();
     let write = |name: &str, text: String| {
         let path = dir.join(name);

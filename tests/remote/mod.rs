@@ -8,4 +8,6 @@ mod headers;
 mod oauth;
 pub(crate) mod servers;
 mod session;
+#[cfg(target_os = "linux")]
+mod silence;
 mod words;

@@ -42,9 +42,16 @@ impl<'a> RemoteServer<'a> {
 
     /// A server of both eras; `tests/real/remote/server.py` has the options.
     pub(crate) fn fastmcp(test: &'a Test, options: &[&str]) -> Self {
+        Self::fastmcp_by(test, &[], options)
+    }
+
+    /// The same, started by another program with these first words.
+    pub(crate) fn fastmcp_by(test: &'a Test, by: &[&str], options: &[&str]) -> Self {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/real/remote/server.py");
-        let mut command = test.command(cache("pypi/fastmcp/bin/python"));
-        let run = test.start(command.arg(script).args(options));
+        let python = cache("pypi/fastmcp/bin/python").display().to_string();
+        let words: Vec<_> = by.iter().copied().chain([python.as_str()]).collect();
+        let mut command = test.command(words[0]);
+        let run = test.start(command.args(&words[1..]).arg(script).args(options));
         let mark = "server: ready ";
         let heard = run.heard(&format!("{mark}http"));
         let rest = heard.split(mark).nth(1).unwrap();

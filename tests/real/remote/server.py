@@ -1,6 +1,7 @@
 """A remote server of fastmcp, which speaks both eras, and ends at the end of its stdin.
 
-    python server.py [--port N] [--path PATH] [--oauth SECONDS | --accept TOKEN...]
+    python server.py [--host ADDRESS] [--port N] [--path PATH] [--tls CERTIFICATE KEY]
+                     [--oauth SECONDS | --accept TOKEN...]
 
 It says its address and each request on stderr: `server: ready URL`, then a line of JSON with the
 method, the path, the status, whether it belongs to a session, and its credentials, hashed. With --oauth it asks for a token,
@@ -133,24 +134,35 @@ def end_with_stdin():
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--path", default="/mcp")
+    parser.add_argument("--tls", nargs=2, default=[None, None])
     parser.add_argument("--oauth", type=int)
     parser.add_argument("--accept", nargs="*", default=[])
     options = parser.parse_args()
     # With its protocol named, asyncio sends without a delay.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", options.port))
+    listener.bind((options.host, options.port))
     listener.listen(128)
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    certificate, key = options.tls
+    scheme = "https" if certificate else "http"
+    address = f"{scheme}://{options.host}:{listener.getsockname()[1]}"
     auth = provider(address, options.oauth) if options.oauth else None
     mcp = FastMCP("test", version="1.0.0", auth=auth)
     tools(mcp)
     app = Log(mcp.http_app(path=options.path), options.accept)
     threading.Thread(target=end_with_stdin, daemon=True).start()
     say(f"ready {address}{options.path}")
-    config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=0)
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        lifespan="on",
+        timeout_graceful_shutdown=0,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 
