@@ -323,3 +323,44 @@ fn the_promises_of_the_threat_model_have_their_tests() {
     }
     assert!(found > 15, "{found}");
 }
+
+/// The picture in the README was made by the demo, and shows commands that exist.
+#[test]
+fn the_picture_shows_commands_that_exist() {
+    let read = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        std::fs::read_to_string(path).unwrap()
+    };
+    assert!(read("README.md").contains("](docs/demo.svg)"));
+    let svg = read("docs/demo.svg");
+    for place in ["/tmp", "/root", "/home", "/work"] {
+        assert!(!svg.contains(place), "the picture has a path: {place}");
+    }
+    let mark = "<tspan class=\"p\">$</tspan> ";
+    let commands = svg.lines().filter_map(|line| line.split_once(mark));
+    let mut found = Vec::new();
+    for (_, line) in commands {
+        let line = line.trim_end_matches("</text>");
+        let Some((_, words)) = line.split_once("mcpwrap ") else {
+            continue;
+        };
+        let mut command = mcpwrap::testing::cli::Cli::command();
+        for word in words.split(' ') {
+            let next = command.find_subcommand(word).cloned();
+            if let Some(next) = next {
+                command = next;
+            } else if let Some(flag) = word.strip_prefix("--") {
+                let mut known = command.get_arguments().filter_map(clap::Arg::get_long);
+                assert!(known.any(|known| known == flag), "{line}: no `{word}`");
+            }
+        }
+        assert_ne!(command.get_name(), "mcpwrap", "{line}");
+        found.push(command.get_name().to_owned());
+    }
+    for name in ["adopt", "rotate", "who-has", "revoke", "log"] {
+        assert!(
+            found.iter().any(|known| known == name),
+            "no `{name}`: {found:?}"
+        );
+    }
+}

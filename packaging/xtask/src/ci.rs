@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::deps::{self, Install};
 use crate::shell::{Done, Outcome, cargo, output, root, step, which};
-use crate::{clients, conformance, corpus, demo, mac_check};
+use crate::{clients, conformance, demo, mac_check};
 
 pub fn run(install: Install) -> Done {
     let start = Instant::now();
@@ -30,8 +30,8 @@ pub fn run(install: Install) -> Done {
     not_run.note("fuzzing", fuzz()?);
     let found = deps::install(install)?;
     print!("{found}{not_run}");
-    corpus::run(None, false)?;
-    demo::run()?;
+    corpus(None, false)?;
+    demo::run(false)?;
     // They need a second compilation, for musl, of several minutes.
     let packages = "run `cargo xtask dist --check` before a release";
     not_run.note("packages", Outcome::NotRun(packages.to_owned()));
@@ -57,6 +57,17 @@ pub fn run(install: Install) -> Done {
     print!("{found}{not_run}");
     println!("── ci: {} s in all", start.elapsed().as_secs());
     result
+}
+
+/// Measures detection and adoption, with a program that has the product in it.
+pub fn corpus(dir: Option<&str>, misses: bool) -> Done {
+    step("build", &mut cargo("build --quiet --locked --bin mcpwrap"))?;
+    let mut run = cargo("run --quiet --locked --package corpus --");
+    // It runs at the top of the project.
+    let dir = dir.map(std::path::absolute).transpose();
+    let dir = dir.map_err(|error| error.to_string())?;
+    run.args(misses.then_some("--misses")).args(dir);
+    step("corpus", &mut run)
 }
 
 /// The steps that this machine cannot run, with the reason.

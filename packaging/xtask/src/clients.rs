@@ -16,7 +16,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use self::remote::RemoteServer;
-use self::table::{CLIENTS, Script, TestedClient};
+pub use self::table::CLIENTS;
+use self::table::{Script, TestedClient};
 use crate::shell::{Done, cache, cargo, step, target, which};
 
 /// Look like tokens, and open nothing.
@@ -161,7 +162,8 @@ fn read(path: &Path) -> Done<String> {
 }
 
 /// Installs the exact version of a client, once.
-fn install(client: &TestedClient) -> Done<PathBuf> {
+pub fn install(client: &TestedClient) -> Done<PathBuf> {
+    which("npm").ok_or("no `npm`")?;
     let dir = cache().join("clients").join(client.id);
     let bin = dir.join("node_modules/.bin").join(client.bin);
     let mark = dir.join("installed");

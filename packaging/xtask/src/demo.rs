@@ -1,205 +1,238 @@
-//! The main job from start to end, with a dummy token, in a temporary home: store it, write and
-//! grant a policy, start a real server, see the token masked, read the audit log, revoke.
+//! The main job as a story, in a temporary home: a token in a client's config, adopted, used by a real
+//! client, rotated and revoked in a live session, and put back.
 //!
-//! Fails if the token was shown anywhere.
+//! Fails if a step does not do what its sentence says, or a token is shown after it was stored.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod picture;
+mod server;
+mod stage;
+mod transcript;
+
+use std::path::PathBuf;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::deps;
-use crate::session::{Home, Session};
-use crate::shell::{Done, cache, cargo, output, step, target, which};
+use self::stage::{CONFIG, NEW, OLD, Stage};
+use self::transcript::Line;
+use crate::clients;
+use crate::session::Session;
+use crate::shell::{Done, cargo, read, root, step, write};
 
-/// Looks like a token, and opens nothing.
-const TOKEN: &str = "demo_9fK2mQx7Lw4vRt8ZbN3cYp6H";
+pub use self::server::serve;
 
-/// A server, and the tool call whose answer would show the token.
-struct Scene {
-    about: &'static str,
-    command: Vec<String>,
-    variable: &'static str,
-    calls: Vec<(&'static str, Value)>,
+/// The picture of the story, in the README.
+const PICTURE: &str = "docs/demo.svg";
+
+pub fn run(draws: bool) -> Done {
+    let start = Instant::now();
+    println!("This builds mcpwrap, and then shows its main job: a few minutes the first time.");
+    step("build", &mut cargo("build --locked --bin mcpwrap"))?;
+    let client = real_client();
+    let mut stage = Stage::new()?;
+    adopt(&mut stage)?;
+    call(&mut stage, client.as_ref())?;
+    live(&mut stage)?;
+    history(&mut stage)?;
+    undo(&mut stage)?;
+    if !stage.is_quiet() {
+        return Err("a program of the demo still runs".to_owned());
+    }
+    let seconds = start.elapsed().as_secs();
+    println!("\nThe demo took {seconds} s. Its home is removed, and yours was not touched.");
+    println!("On your own machine:\n");
+    for (command, about) in NEXT {
+        println!("  {command:<51} {about}");
+    }
+    let lines = &stage.transcript.lines;
+    if draws {
+        write(&root().join(PICTURE), picture::draw(lines).as_bytes())
+    } else {
+        is_pictured(lines)
+    }
 }
 
-pub fn run() -> Done {
-    let build = "build --quiet --locked --bin mcpwrap --example fake-server";
-    step("build", &mut cargo(build))?;
-    let home = Home::new()?;
-    let demo = Demo {
-        program: target("debug")?.join("mcpwrap"),
-        home,
+/// What somebody does who wants the same.
+const NEXT: &[(&str, &str)] = &[
+    (
+        "cargo install --locked --path . --root ~/.local",
+        "a static binary",
+    ),
+    ("mcpwrap init", "the OS keychain, or a vault file"),
+    ("mcpwrap adopt --dry-run", "what would change, masked"),
+    ("mcpwrap adopt", "asks first; `--undo` puts all back"),
+    ("mcpwrap check", "what else is unsafe"),
+];
+
+/// The commands in the README's picture are those that were run here.
+fn is_pictured(lines: &[Line]) -> Done {
+    let ran = lines.iter().filter_map(|line| match line {
+        Line::Command(text) => Some(text.clone()),
+        Line::Sentence(_) | Line::Output(_) => None,
+    });
+    let svg = read(&root().join(PICTURE))?;
+    if ran.eq(picture::commands(&String::from_utf8_lossy(&svg))) {
+        return Ok(());
+    }
+    Err(format!(
+        "{PICTURE} shows other commands: run `cargo xtask demo --picture`"
+    ))
+}
+
+/// A client that somebody may use, if npm is here to install it.
+fn real_client() -> Option<PathBuf> {
+    let client = clients::CLIENTS.iter().find(|one| one.id == "mcporter")?;
+    match clients::install(client) {
+        Ok(program) => {
+            let (package, version) = (client.package, client.version);
+            println!("The client of this story is {package} {version} of npm, in `.cache`.");
+            Some(program)
+        }
+        Err(reason) => {
+            println!("The client of this story is the demo itself: {reason}.");
+            None
+        }
+    }
+}
+
+fn adopt(stage: &mut Stage) -> Done {
+    stage.say("An MCP client has its servers in a file, and their tokens with them, in plaintext:");
+    stage.cat(CONFIG, 10)?;
+    stage.is_open = false;
+    stage.say(
+        "mcpwrap keeps secrets in the OS keychain. Here it uses its encrypted file, the choice for \
+         machines without one:",
+    );
+    stage.mcpwrap("init --store file --key-file vault.key", "", 2)?;
+    stage.say(
+        "`adopt` moves the token into the store, writes a policy (what this server may have and run) and \
+         grants it. Without `--yes` it asks:",
+    );
+    stage.mcpwrap("adopt --yes --no-test", "", 11)?;
+    stage.say("The client's file now, with no token in it:");
+    let text = stage.cat(CONFIG, 10)?;
+    text.contains("\"run\"")
+        .then_some(())
+        .ok_or_else(|| "the entry was not adopted".to_owned())
+}
+
+/// A careless tool shows its environment, and the client sees a mask.
+fn call(stage: &mut Stage, client: Option<&PathBuf>) -> Done {
+    stage.say(
+        "The client starts the server as before, and calls a tool that shows its environment. The server has \
+         the token; what comes out is masked:",
+    );
+    stage
+        .transcript
+        .command("mcporter call tickets.environment", 4);
+    let text = if let Some(program) = client {
+        let mut command = stage.home.command(program);
+        command.args(["call", "tickets.environment"]);
+        stage.ends(command, "")?
+    } else {
+        let mut session = stage.session()?;
+        let said = tool(&mut session, "environment")?;
+        session.end()?;
+        stage.show(&said)?;
+        said
     };
-    let scene = scene(&demo.home.0)?;
-    println!("\nThe server of this demo is {}.", scene.about);
-    demo.set_up(&scene)?;
-    demo.session(&scene)?;
-    demo.show(&["log"], b"")?;
-    // The temporary home may be on a machine without a journal: the head is kept by us.
-    let head = output(&mut demo.home.mcpwrap(&demo.program, &["log", "head"]));
-    let head = head.ok_or("`mcpwrap log head` did not work")?;
-    demo.show(&["log", "verify", "--head", head.trim()], b"")?;
-    demo.show(&["revoke", "demo", "--reason", "end of the demo"], b"")?;
-    demo.refusal()?;
-    demo.show(&["log", "--event", "refuse"], b"")?;
-    println!("\nThe demo is over: the token was never shown, and the temporary home is removed.");
+    text.contains("[secret ")
+        .then_some(())
+        .ok_or_else(|| format!("the answer has no masked secret: {text}"))
+}
+
+/// Rotation and revocation, while an agent has a session open.
+fn live(stage: &mut Stage) -> Done {
+    let mut agent = stage.session()?;
+    stage.say(
+        "An agent has a session open. The token is replaced, and the agent notices nothing: the same \
+         session, and a tool that sees another fingerprint:",
+    );
+    let before = tool(&mut agent, "fingerprint")?;
+    stage
+        .transcript
+        .command("# agent: call tickets.fingerprint", 3);
+    stage.show(&before)?;
+    let name = secret(stage)?;
+    stage.mcpwrap(&format!("secret rotate {name} --from-stdin"), NEW, 3)?;
+    let after = tool(&mut agent, "fingerprint")?;
+    stage
+        .transcript
+        .command("# agent: call tickets.fingerprint", 3);
+    stage.show(&after)?;
+    if after == before {
+        return Err("the tool sees the old token".to_owned());
+    }
+    stage.say("Who has this token now?");
+    stage.mcpwrap(&format!("log who-has {name}"), "", 4)?;
+
+    stage.say(
+        "The agent starts a call that takes an hour, and the server is revoked in the middle of it. Its \
+         processes are dead, and the agent's session is still there:",
+    );
+    let params = json!({"name": "export", "arguments": {}});
+    let call = agent.begin("tools/call", &params)?;
+    stage.transcript.command("# agent: call tickets.export", 2);
+    stage.mcpwrap("revoke tickets --reason 'it exports too much'", "", 6)?;
+    let answer = agent.answer(call)?;
+    stage
+        .transcript
+        .command("# agent: what the call is answered", 4);
+    stage.show(&refusal_in(&answer)?)?;
+    let answer = agent.request("tools/call", &json!({"name": "fingerprint"}))?;
+    stage
+        .transcript
+        .command("# agent: call tickets.fingerprint", 4);
+    stage.show(&refusal_in(&answer)?)?;
+    agent.request("ping", &json!({}))?;
+    agent.end().map(drop)
+}
+
+fn history(stage: &mut Stage) -> Done {
+    stage.say("All of it is in a log that shows if somebody changes it:");
+    stage.mcpwrap("log", "", 8)?;
+    let head = stage.quietly("log head")?;
+    let shown = "log verify --head \"$(mcpwrap log head)\"";
+    stage.transcript.command(&format!("mcpwrap {shown}"), 4);
+    stage.runs(&format!("log verify --head {head}"), "")?;
     Ok(())
 }
 
-/// A real server from npm, or else from PyPI, or else the one of the tests.
-fn scene(home: &Path) -> Done<Scene> {
-    if let (Ok(()), Some(node)) = (deps::npm(), which("node")) {
-        let path = "npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js";
-        return Ok(Scene {
-            about: "`@modelcontextprotocol/server-everything` of npm, a real one, started by node",
-            command: vec![text(&node), text(&cache().join(path))],
-            variable: "DEMO_TOKEN",
-            calls: vec![("get-env", json!({}))],
-        });
-    }
-    if let (Ok(()), Some(git)) = (deps::pypi(), which("git")) {
-        let repository = home.join("repository");
-        let made = output(Command::new(git).args(["init", "--quiet"]).arg(&repository));
-        made.ok_or("`git init` did not work")?;
-        let repository = text(&repository);
-        return Ok(Scene {
-            about: "`mcp-server-git` of PyPI, a real one, which writes the token into a history",
-            command: vec![text(&cache().join("pypi/mcp-2/bin/mcp-server-git"))],
-            variable: "GIT_AUTHOR_NAME",
-            calls: vec![
-                (
-                    "git_commit",
-                    json!({"repo_path": repository, "message": "first"}),
-                ),
-                ("git_log", json!({"repo_path": repository})),
-            ],
-        });
-    }
-    Ok(Scene {
-        about: "the one of the tests, because neither node with npm nor python3 is here",
-        command: vec![text(&target("debug")?.join("examples/fake-server"))],
-        variable: "DEMO_TOKEN",
-        calls: vec![("env", json!({}))],
-    })
+fn undo(stage: &mut Stage) -> Done {
+    stage.say("And back: the file as it was, byte for byte, with the token that is valid today:");
+    stage.is_open = true;
+    stage.mcpwrap("adopt --undo --yes", "", 3)?;
+    let text = stage.cat(CONFIG, 7)?;
+    let is_back = text.contains(NEW) && !text.contains(OLD) && !text.contains("\"run\"");
+    is_back
+        .then_some(())
+        .ok_or_else(|| "the entry is not back".to_owned())
 }
 
-fn text(path: &Path) -> String {
-    path.display().to_string()
+/// The text of a tool's answer.
+fn tool(session: &mut Session, name: &str) -> Done<String> {
+    let params = json!({"name": name, "arguments": {}});
+    let answer = session.request("tools/call", &params)?;
+    let text = answer["result"]["content"][0]["text"].as_str();
+    text.map(str::to_owned).ok_or(answer.to_string())
 }
 
-struct Demo {
-    program: PathBuf,
-    home: Home,
+/// The refusal: an error, or the text of the tool that stands in for a server that is not there.
+fn refusal_in(answer: &Value) -> Done<String> {
+    let result = &answer["result"];
+    let text = match result["isError"].as_bool() {
+        Some(true) => &result["content"][0]["text"],
+        _ => &answer["error"]["message"],
+    };
+    let text = text.as_str().filter(|text| text.contains("revoked"));
+    text.map(str::to_owned)
+        .ok_or_else(|| format!("not refused: {answer}"))
 }
 
-impl Demo {
-    fn set_up(&self, scene: &Scene) -> Done {
-        self.show(&["init", "--store", "file", "--key-file", "vault.key"], b"")?;
-        self.show(
-            &["secret", "set", "demo/token", "--from-stdin"],
-            TOKEN.as_bytes(),
-        )?;
-        let slot = format!("{}=secret:demo/token", scene.variable);
-        let mut policy = vec!["policy", "new", "demo", "--secret", &slot, "--"];
-        policy.extend(scene.command.iter().map(String::as_str));
-        self.show(&policy, b"")?;
-        self.show(&["policy", "show", "demo"], b"")?;
-        self.show(&["grant", "demo", "--yes"], b"")
-    }
-
-    /// Starts the server through mcpwrap and calls the tool that shows its environment.
-    fn session(&self, scene: &Scene) -> Done {
-        println!("\n$ mcpwrap run demo");
-        let mut session = Session::start(&mut self.home.mcpwrap(&self.program, &["run", "demo"]))?;
-        let hello = session.initialize()?;
-        println!("  the server says it is {}", hello["result"]["serverInfo"]);
-        let mut masked = false;
-        for (tool, arguments) in &scene.calls {
-            let params = json!({"name": tool, "arguments": arguments});
-            let answer = session.request("tools/call", &params)?;
-            let said = answer["result"]["content"][0]["text"]
-                .as_str()
-                .ok_or(answer.to_string())?;
-            println!("  the tool `{tool}` answers:");
-            for line in self.checked(said)?.lines() {
-                println!("    {line}");
-            }
-            masked |= said.contains("[secret ");
-        }
-        let (status, stderr) = session.end()?;
-        println!("  the session ends: {status}; on stderr there was:");
-        self.indent(&stderr)?;
-        if masked {
-            Ok(())
-        } else {
-            Err("the answer has no masked secret".to_owned())
-        }
-    }
-
-    fn refusal(&self) -> Done {
-        println!("\n$ mcpwrap run demo");
-        let mut session = Session::start(&mut self.home.mcpwrap(&self.program, &["run", "demo"]))?;
-        let answer = session.initialize()?;
-        let error = answer["error"]["message"]
-            .as_str()
-            .ok_or("started after revoke")?;
-        println!("  the client is answered: {}", self.checked(error)?);
-        let (status, stderr) = session.end()?;
-        println!("  the session ends: {status}; on stderr there was:");
-        self.indent(&stderr)
-    }
-
-    /// Runs a verb, and shows the command with what it says.
-    fn show(&self, args: &[&str], input: &[u8]) -> Done {
-        let pipe = if input.is_empty() {
-            ""
-        } else {
-            "printf %s \"$TOKEN\" | "
-        };
-        let quote = |arg: &&str| {
-            if arg.contains(' ') {
-                format!("'{arg}'")
-            } else {
-                (*arg).to_owned()
-            }
-        };
-        let words: Vec<_> = args.iter().map(quote).collect();
-        println!("\n$ {pipe}mcpwrap {}", words.join(" "));
-        let mut command = self.home.mcpwrap(&self.program, args);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| error.to_string())?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input).map_err(|error| error.to_string())?;
-        }
-        let output = child
-            .wait_with_output()
-            .map_err(|error| error.to_string())?;
-        for bytes in [&output.stdout, &output.stderr] {
-            self.indent(&String::from_utf8_lossy(bytes))?;
-        }
-        let failed = || format!("`mcpwrap {}` ended with {}", args.join(" "), output.status);
-        output.status.success().then_some(()).ok_or_else(failed)
-    }
-
-    fn indent(&self, text: &str) -> Done {
-        for line in self.checked(text)?.lines() {
-            println!("    {line}");
-        }
-        Ok(())
-    }
-
-    /// The text, if the token is not in it.
-    fn checked<'a>(&self, text: &'a str) -> Done<&'a str> {
-        let _ = self;
-        if text.contains(TOKEN) {
-            Err("the token was shown".to_owned())
-        } else {
-            Ok(text)
-        }
-    }
+/// The name that `adopt` gave the token.
+fn secret(stage: &mut Stage) -> Done<String> {
+    let text = stage.quietly("secret list --json")?;
+    let list: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let name = list[0]["name"].as_str().ok_or("no secret was adopted")?;
+    Ok(name.to_owned())
 }

@@ -7,7 +7,6 @@ mod args;
 mod ci;
 mod clients;
 mod conformance;
-mod corpus;
 mod cross;
 mod demo;
 mod deps;
@@ -52,9 +51,23 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "demo",
         operand: None,
-        about: "build mcpwrap and show the main job from start to end, in a temporary home",
-        flags: &[],
-        run: |_| demo::run().map(passed),
+        about: "build mcpwrap and show its main job as a story, in a temporary home",
+        flags: &[
+            Flag {
+                name: "--picture",
+                about: "also draw the story into docs/demo.svg",
+            },
+            Flag {
+                name: "--server",
+                about: "be the server that the client of the story starts",
+            },
+        ],
+        run: |args| {
+            if args.has("--server") {
+                return demo::serve().map(passed);
+            }
+            demo::run(args.has("--picture")).map(passed)
+        },
     },
     Verb {
         name: "deps",
@@ -81,7 +94,7 @@ const VERBS: &[Verb] = &[
             name: "--misses",
             about: "print each value that was judged differently from its label",
         }],
-        run: |args| corpus::run(args.operand(), args.has("--misses")).map(passed),
+        run: |args| ci::corpus(args.operand(), args.has("--misses")).map(passed),
     },
     Verb {
         name: "clients",

@@ -10,14 +10,32 @@ use serde_json::{Value, json};
 
 use crate::shell::Done;
 
-/// A home directory that is removed when dropped.
-pub struct Home(pub PathBuf);
+/// A home directory that is removed when dropped, or when this process ends in any other way.
+pub struct Home(pub PathBuf, Child);
+
+/// Waits for the end of its input, which comes with the end of xtask. A signal of the terminal is for xtask.
+const REMOVE: &str =
+    "trap '' INT TERM HUP; read -r _; rm -rf -- \"$1\" || { sleep 2; rm -rf -- \"$1\"; }";
 
 impl Home {
     pub fn new() -> Done<Self> {
         let path = std::env::temp_dir().join(format!("mcpwrap-demo-{}", std::process::id()));
         fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(Self(path))
+        let mut remover = Command::new("sh");
+        remover.args(["-c", REMOVE, "sh"]).arg(&path);
+        remover.stdin(Stdio::piped()).stdout(Stdio::null());
+        let remover = remover.spawn().map_err(|error| format!("sh: {error}"))?;
+        Ok(Self(path, remover))
+    }
+
+    /// Any program, with a home, a search path and nothing else in its environment. See `mcpwrap`.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env_clear().current_dir(&self.0);
+        command.env("HOME", &self.0).env("PATH", path);
+        command.env("TERM", "dumb");
+        command
     }
 
     /// mcpwrap with nothing in its environment but what a client gives. The variables by which
@@ -35,8 +53,10 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("xtask: {}: {error}", self.0.display());
+        drop(self.1.stdin.take());
+        drop(self.1.wait());
+        if self.0.exists() {
+            eprintln!("xtask: cannot remove {}", self.0.display());
         }
     }
 }
@@ -86,9 +106,20 @@ impl Session {
     }
 
     pub fn request(&mut self, method: &str, params: &Value) -> Done<Value> {
+        let id = self.begin(method, params)?;
+        self.answer(id)
+    }
+
+    /// Sends a request, and returns its id.
+    pub fn begin(&mut self, method: &str, params: &Value) -> Done<u64> {
         self.requests += 1;
         let id = self.requests;
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
+        Ok(id)
+    }
+
+    /// Waits for the answer to a request.
+    pub fn answer(&mut self, id: u64) -> Done<Value> {
         loop {
             let mut line = String::new();
             let count = self
@@ -96,7 +127,7 @@ impl Session {
                 .read_line(&mut line)
                 .map_err(|error| error.to_string())?;
             if count == 0 {
-                return Err(format!("no answer to `{method}`: the server ended"));
+                return Err("no answer to a request: the server ended".to_owned());
             }
             let message: Value = serde_json::from_str(&line).map_err(|error| error.to_string())?;
             if message["id"] == id {

@@ -87,6 +87,13 @@ pub fn read(path: &Path) -> Done<Vec<u8>> {
     std::fs::read(path).map_err(|error| problem(path, &error))
 }
 
+/// Bytes as lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    halves.map(digit).collect()
+}
+
 /// Writes a file, and makes the directories above it.
 pub fn write(path: &Path, bytes: &[u8]) -> Done {
     let dir = path.parent().unwrap_or(Path::new("."));

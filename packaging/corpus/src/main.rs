@@ -1,20 +1,22 @@
 //! How well secrets are recognised in real configurations, and whether adopting them is lossless.
 //!
 //! `DIR/labels.jsonl` says of each value what it is, `DIR/files/` holds the configurations. Detection
-//! is measured value by value; labels marked ambiguous are left out. `laws` does the rest.
+//! is measured value by value; labels marked ambiguous are left out. `laws` does the rest. A program of
+//! its own, so that `cargo xtask` is there before the product is compiled.
+//!
+//! `cargo xtask corpus` starts it: `corpus [--misses] [DIR]`.
 
 mod checks;
 mod laws;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::ExitCode;
 
 use mcpwrap::testing::client::Document;
 use mcpwrap::testing::client::{Program, ServerEntry, entries};
 use mcpwrap::testing::detect::{self, ValueSite, Verdict};
 use serde_json::Value;
-
-use crate::shell::root;
 
 /// Least precision, and least recall.
 const MARK: f64 = 0.97;
@@ -60,8 +62,26 @@ const SAMPLE: &str = "tests/corpus";
 /// More directories of the same form, as in `PATH`: real configurations that cannot be published.
 const MORE: &str = "MCPWRAP_CORPORA";
 
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (flags, dirs): (Vec<_>, Vec<_>) = words.iter().partition(|word| *word == "--misses");
+    match run(dirs.first().map(|dir| dir.as_str()), !flags.is_empty()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("corpus: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The top of the project.
+fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
+
 /// Measures one directory, or the sample and those that a variable names.
-pub fn run(dir: Option<&str>, show: bool) -> Result<(), String> {
+fn run(dir: Option<&str>, show: bool) -> Result<(), String> {
     if let Some(dir) = dir {
         return measure(Path::new(dir), show);
     }
@@ -92,8 +112,6 @@ fn measure(dir: &Path, show: bool) -> Result<(), String> {
     println!("{}", all.line("all"));
     println!("{}", all.line("plaintext-secret"));
     let agreed = checks::agree(dir, &labels, show);
-    let mut build = crate::shell::cargo("build --quiet --bin mcpwrap");
-    crate::shell::step("build", &mut build)?;
     laws::check(dir, &labels)?;
     agreed?;
     if all.precision() < MARK || all.recall() < MARK {
