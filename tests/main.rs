@@ -44,6 +44,7 @@ mod help;
 mod home;
 mod keychain;
 mod keychain_others;
+mod init;
 mod incident;
 mod invocation;
 mod launch;

@@ -5,7 +5,7 @@
 //! `docs/threat-model.md`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::sync::mpsc::Sender;
 
@@ -15,8 +15,8 @@ use crate::error::{Code, Error, Result, printable};
 use crate::files::io_text;
 use crate::secret::Secret;
 
-/// The longest value from stdin (bytes).
-const VALUE_BYTES_MAX: usize = 1 << 20;
+/// The longest value from a script or the clipboard (bytes).
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
 /// The longest pasted line (bytes).
 const LINE_BYTES_MAX: u64 = 16 * 1024;
 /// The longest answer (bytes).
@@ -67,6 +67,37 @@ pub fn confirm(text: &str) -> Result<bool> {
 /// `no-terminal`.
 pub fn choice(text: &str) -> Result<String> {
     answer(text)
+}
+
+/// Shows a text and asks for one of these words. Returns which.
+///
+/// # Errors
+/// `no-terminal`; `declined` if something else was typed.
+pub fn choose(text: &str, words: &[&str]) -> Result<usize> {
+    let named: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    let named = named.join(" or ");
+    let answer = answer(&format!("{text}type {named}: "))?;
+    words
+        .iter()
+        .position(|word| *word == answer)
+        .ok_or_else(|| {
+            Error::new(Code::Declined, "nothing was changed").cause(format!("expected {named}"))
+        })
+}
+
+/// Shows a text and asks for words, with spaces or commas between them.
+///
+/// # Errors
+/// `no-terminal`.
+pub fn words(text: &str) -> Result<Vec<String>> {
+    let answer = answer(&format!("{text}> "))?;
+    let words = answer.split([' ', ',']).filter(|word| !word.is_empty());
+    Ok(words.map(str::to_owned).collect())
+}
+
+/// Whether a person runs this: a terminal is the input, and can be asked at.
+pub fn is_person() -> bool {
+    io::stdin().is_terminal() && is_possible()
 }
 
 /// Whether there is a terminal to ask at.
@@ -129,17 +160,24 @@ pub fn new_passphrase(from_stdin: bool) -> Result<Secret> {
 /// # Errors
 /// `file-unusable`; `secret-unusable` if it is larger than 1 MiB.
 pub fn piped() -> Result<Secret> {
+    value_from(io::stdin().lock(), "stdin")
+}
+
+/// A value that a script gives on an open file, without its last newline.
+///
+/// # Errors
+/// As [`piped`].
+pub fn value_from(file: impl io::Read, name: &str) -> Result<Secret> {
     // Allocated at its maximum: a buffer that grows would leave copies in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(VALUE_BYTES_MAX + 2));
     let limit = u64::try_from(VALUE_BYTES_MAX + 2).unwrap_or(u64::MAX);
-    io::stdin()
-        .lock()
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|error| {
-            Error::new(Code::FileUnusable, "cannot read the value from stdin")
-                .cause(io_text(&error))
-        })?;
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| {
+        Error::new(
+            Code::FileUnusable,
+            format!("cannot read the value from {name}"),
+        )
+        .cause(io_text(&error))
+    })?;
     let value = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     if value.len() > VALUE_BYTES_MAX {
         return Err(

@@ -18,6 +18,8 @@ const COMMAND_WIDTH: usize = 26;
 #[derive(Debug)]
 pub(super) struct Overview {
     clients: usize,
+    /// The names of those that can run commands by themselves.
+    agents: BTreeSet<&'static str>,
     servers: usize,
     /// Those of them that mcpwrap starts.
     wrapped: usize,
@@ -47,6 +49,8 @@ impl Overview {
         let servers = facts.files.iter().flat_map(|file| &file.servers);
         let of_client = facts.files.iter().filter(|file| !file.servers.is_empty());
         let clients = of_client.filter_map(|file| Some(file.client?.id));
+        let known = facts.files.iter().filter_map(|file| file.client);
+        let agents = known.filter(|client| !client.agent.is_empty());
         let is_wrapped = |finding: &Finding| {
             let mut files = facts.files.iter();
             let file = files.find(|file| file.shown == finding.location.file);
@@ -65,6 +69,7 @@ impl Overview {
             .collect();
         Ok(Self {
             clients: clients.collect::<BTreeSet<_>>().len(),
+            agents: agents.map(|client| client.name).collect(),
             servers: servers.clone().count(),
             wrapped: servers.filter(|one| one.entry.wrapped.is_some()).count(),
             plaintext: of("plaintext-secret").count(),
@@ -82,6 +87,11 @@ impl Overview {
     /// Whether a client starts anything.
     pub(super) const fn has_servers(&self) -> bool {
         self.servers > 0
+    }
+
+    /// The AI agents whose configs are here, by name.
+    pub(super) const fn agents(&self) -> &BTreeSet<&'static str> {
+        &self.agents
     }
 
     /// Prints what was found, and what to do next.

@@ -1,4 +1,6 @@
-//! `mcpwrap init`: sets up the store, its keys and the directories.
+//! `mcpwrap init`: sets up the store, its keys and the directories, and asks a person what else to decide.
+
+mod questions;
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +9,6 @@ use super::{Context, ask, print};
 use crate::config::{Config, StoreKind};
 use crate::error::Result;
 use crate::grant::By;
-use crate::network;
 use crate::ops::actor::Actor;
 use crate::ops::agents;
 use crate::ops::setup;
@@ -16,7 +17,7 @@ use crate::store::NewKey;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to store secrets [default: keychain]
+    /// Where to store secrets [default: asks, or keychain without a terminal]
     #[arg(long)]
     store: Option<StoreKind>,
     /// Vault key file, created if missing [default: ask for a passphrase]
@@ -51,7 +52,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             print::note(&format!("key file created: `{}`", cx.dirs.tilde(path)));
         },
     };
-    let done = setup::init(&cx.dirs, args.store, &mut key)?;
+    let kind = questions::store(args, cx)?;
+    let done = setup::init(&cx.dirs, kind, &mut key)?;
     print::line(&format!(
         "{}: store `{}`",
         if done.known {
@@ -65,20 +67,18 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::line(&format!("key: {}", key.description));
         print::line(&format!("     {}", key.strength));
     }
-    let ignored = network::ignored(network::find(&cx.dirs)?.as_ref(), &network::of_terminal);
-    if !ignored.is_empty() {
-        print::line(&format!(
-            "this terminal sets {}: run `mcpwrap config network` if servers should use them",
-            ignored.join(", ")
-        ));
-    }
+    questions::network(args, cx)?;
     if !program::IS_STATIC {
         print::warning(program::DYNAMIC);
     }
     match Overview::find(cx) {
-        Ok(found) if found.has_servers() => found.print(),
-        Ok(_) => {
-            print::line("next: run `mcpwrap secret set NAME` to store a secret");
+        Ok(found) => {
+            questions::agents(args, cx, &found)?;
+            if found.has_servers() {
+                found.print();
+            } else {
+                print::line("next: run `mcpwrap secret set NAME` to store a secret");
+            }
         }
         // The store is set up all the same.
         Err(error) => print::warning(&error.line()),
