@@ -35,6 +35,7 @@ pub(crate) mod store; // reads and writes secrets
 pub(crate) mod policy; // what one server may have and run
 pub(crate) mod package; // what a command line starts, installed and verified
 pub(crate) mod invocation; // what a command means on this machine
+pub(crate) mod clipboard; // a value that was copied
 pub(crate) mod audit; // the tamper-evident audit log
 pub(crate) mod network; // the network settings of servers, sealed
 pub(crate) mod grant; // the user's approval of a policy, sealed

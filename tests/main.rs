@@ -64,6 +64,7 @@ mod remote_policy;
 mod renew;
 mod revoke;
 mod secrets;
+mod secret_input;
 mod stores;
 mod suspects;
 mod store_checks;

@@ -13,13 +13,16 @@ use std::ops::ControlFlow;
 use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use nix::sys::signal::Signal;
+use unicode_width::UnicodeWidthChar as _;
 
 use crate::dirs;
 use crate::error::{Error, is_shown, printable};
 use crate::sys::{signal, spawn, stderr};
 
+/// Columns of what is no terminal, or does not tell its size.
+const COLUMNS_USUAL: u16 = 80;
 /// Lines of a terminal that does not tell its size.
 const LINES_USUAL: usize = 40;
 
@@ -87,7 +90,7 @@ pub fn json(value: &serde_json::Value) {
     line(&shown);
 }
 
-/// A table without borders, on stdout.
+/// A table without borders, on stdout, as wide as the terminal. Long cells are wrapped.
 pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head);
@@ -97,8 +100,19 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(columns());
     for row in table.lines() {
         line(row.trim_end());
+    }
+}
+
+/// How wide the output is: as the terminal on stdout, or as `COLUMNS` says.
+fn columns() -> u16 {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| size.ws_col);
+    match size {
+        0 => dirs::columns().unwrap_or(COLUMNS_USUAL),
+        columns => columns,
     }
 }
 
@@ -165,13 +179,32 @@ pub fn progress(lines: &[String]) {
     let width = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
     let width = if width == 0 { 80 } else { usize::from(width) };
     // A line that wraps could not be cleared.
-    let cut = |line: &String| printable(line).chars().take(width - 1).collect::<String>();
-    let shown: Vec<_> = lines.iter().map(cut).collect();
+    let shown: Vec<_> = lines
+        .iter()
+        .map(|line| cut(&printable(line), width - 1))
+        .collect();
     let mut drawn = hide();
     if !shown.is_empty() {
         eprint!("{}", shown.join("\n"));
     }
     *drawn = shown.len();
+}
+
+/// How many columns a text takes. A wide character takes two.
+pub fn width(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// The start of a line, in at most this many columns.
+pub fn cut(line: &str, columns: usize) -> String {
+    let mut left = columns;
+    let fits = |c: &char| {
+        let width = c.width().unwrap_or(0);
+        let fits = width <= left;
+        left = left.saturating_sub(width);
+        fits
+    };
+    line.chars().take_while(fits).collect()
 }
 
 /// A long answer on stdout, line by line. When the reader closes the pipe, it ends without an error.
@@ -287,6 +320,14 @@ fn flow(written: &io::Result<()>) -> ControlFlow<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!(cut("abc", 2), "ab");
+        assert_eq!(cut("\u{5bc6}\u{94a5}x", 4), "\u{5bc6}\u{94a5}");
+        assert_eq!(cut("\u{5bc6}\u{94a5}x", 3), "\u{5bc6}");
+        assert_eq!(cut("e\u{301}f", 1), "e\u{301}");
+    }
 
     #[test]
     fn nouns_agree_with_their_number() {

@@ -155,7 +155,9 @@ fn report(trial: &Trial, missing: &[String]) {
 
 fn tools(out: &mut print::Lines, tools: &[OfferedTool]) {
     let shown = tools.iter().take(TOOLS_SHOWN);
-    let widths = shown.clone().map(|tool| tool.name.chars().count());
+    let widths = shown
+        .clone()
+        .map(|tool| print::width(&printable(&tool.name)));
     let widest = widths.filter(|width| *width <= NAME_WIDTH).max();
     let widest = widest.unwrap_or_default();
     for tool in shown {
@@ -163,7 +165,8 @@ fn tools(out: &mut print::Lines, tools: &[OfferedTool]) {
         let lines = tool.description.as_deref().unwrap_or_default().lines();
         let first = lines.map(str::trim).find(|line| !line.is_empty());
         let text = printable(first.unwrap_or_default());
-        let line = format!("  {name:<widest$}  {text}");
+        let pad = widest.saturating_sub(print::width(&name));
+        let line = format!("  {name}{:pad$}  {text}", "");
         out.line(&cut(line.trim_end(), WIDTH));
     }
     if tools.len() > TOOLS_SHOWN {
@@ -172,14 +175,12 @@ fn tools(out: &mut print::Lines, tools: &[OfferedTool]) {
     }
 }
 
-/// At most this many characters.
+/// At most this many columns.
 fn cut(line: &str, width: usize) -> String {
-    if line.chars().count() <= width {
+    if print::width(line) <= width {
         return line.to_owned();
     }
-    let mut kept: String = line.chars().take(width - 1).collect();
-    kept.push('…');
-    kept
+    print::cut(line, width - 1) + "…"
 }
 
 fn ms(time: Duration) -> String {

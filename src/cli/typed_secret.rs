@@ -1,4 +1,4 @@
-//! The value of a secret that the user types or pipes.
+//! The value of a secret that the user types or pipes: what looks wrong with it.
 
 use super::pasted::{has_unseen, pasted};
 use super::{ask, print};
@@ -9,31 +9,28 @@ use crate::secret::{Secret, SecretName};
 ///
 /// # Errors
 /// `no-terminal`; `declined` if nothing was typed.
-pub(super) fn typed(prompt: &str) -> Result<Secret> {
-    let value = ask::hidden(prompt)?;
+pub(super) fn typed(name: &SecretName, prompt: &str) -> Result<Secret> {
+    unwrapped(name, ask::hidden(prompt)?, true)
+}
+
+/// Asks whether what was pasted around a value is part of it, if a person is there. A script's value is stored
+/// as it is, with a warning.
+///
+/// # Errors
+/// `no-terminal`.
+pub(super) fn unwrapped(name: &SecretName, value: Secret, is_asked: bool) -> Result<Secret> {
     let Some(found) = pasted(&value) else {
         return Ok(value);
     };
     let wrappers = found.wrappers.join(" and ");
-    let question = format!("the value has {wrappers} around it; store it without?");
-    Ok(if ask::confirm(&question)? {
-        found.value
-    } else {
-        value
-    })
-}
-
-/// A script's value, which is stored as it is, with a warning.
-///
-/// # Errors
-/// As [`ask::piped`].
-pub(super) fn piped(name: &SecretName) -> Result<Secret> {
-    let value = ask::piped()?;
-    if let Some(found) = pasted(&value) {
-        let wrappers = found.wrappers.join(" and ");
+    if !is_asked {
         print::warning(&format!(
             "the value of `{name}` has {wrappers} around it, which are stored too"
         ));
+    } else if ask::confirm(&format!(
+        "the value has {wrappers} around it; store it without?"
+    ))? {
+        return Ok(found.value);
     }
     Ok(value)
 }

@@ -87,6 +87,11 @@ pub fn known_spans(text: &str) -> Vec<(Range<usize>, &'static str)> {
         .collect()
 }
 
+/// What the provider of a token puts before every one.
+pub fn known_prefix(token: &str) -> Option<&'static str> {
+    shapes::prefix(token)
+}
+
 /// Judges one value.
 pub fn value(slot: ValueSite<'_>, text: &str) -> Verdict {
     match slot {

@@ -213,6 +213,13 @@ pub(super) fn find(text: &str) -> Vec<Known> {
     found
 }
 
+/// The longest prefix of a format that a token starts with.
+pub(super) fn prefix(token: &str) -> Option<&'static str> {
+    let known = SHAPES.iter().map(|shape| shape.prefix);
+    let found = known.filter(|prefix| token.starts_with(prefix));
+    found.max_by_key(|prefix| prefix.len())
+}
+
 /// The prefixes at the start of a word, sorted by their ends.
 fn prefixes(text: &str) -> Vec<(usize, &'static TokenFormat)> {
     static BY_FIRST: OnceLock<[Vec<&'static TokenFormat>; 128]> = OnceLock::new();

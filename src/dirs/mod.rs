@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-pub use self::terminal::{browser, editor, no_colour, pager};
+pub use self::terminal::{browser, columns, desktop_variables, editor, no_colour, pager};
 use self::variable::variable;
 use crate::error::{Code, Error, Result};
 

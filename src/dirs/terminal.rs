@@ -27,7 +27,25 @@ pub fn no_colour() -> bool {
     variable("NO_COLOR").is_some() || variable("TERM").is_none_or(|term| term == "dumb")
 }
 
+/// How wide the output should be, as shells say it (`COLUMNS`).
+pub fn columns() -> Option<u16> {
+    variable("COLUMNS")?.to_str()?.parse().ok()
+}
+
 /// The user's browser: one program, without arguments.
 pub fn browser() -> Option<OsString> {
     variable("BROWSER")
+}
+
+/// The road to the user's desktop, for a program that reads its clipboard.
+pub fn desktop_variables() -> Vec<(&'static str, OsString)> {
+    let names = [
+        "WAYLAND_DISPLAY",
+        "DISPLAY",
+        "XAUTHORITY",
+        "XDG_RUNTIME_DIR",
+        "HOME",
+    ];
+    let found = names.into_iter().map(|name| Some((name, variable(name)?)));
+    found.flatten().collect()
 }

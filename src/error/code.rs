@@ -158,6 +158,8 @@ codes! {
     ExportFailed = "export-failed",
     /// A confirmation or input needs a terminal, and there is none.
     NoTerminal = "no-terminal",
+    /// The clipboard has no text, or there is no program that reads it.
+    ClipboardUnusable = "clipboard-unusable",
     /// An AI agent runs this command, which only the user may run.
     AgentRefused = "agent-refused",
     /// `--yes` is refused, because the administrator forbids it.

@@ -30,6 +30,8 @@ const OF_TERMINALS: &[&str] = &[
     "COLORTERM",
     "VTE_VERSION",
     "WINDOWID",
+    "COLUMNS",
+    "LINES",
     "PS1",
     "PS2",
     "LS_COLORS",

@@ -312,14 +312,24 @@ fn copy(old: &dyn Store, new: &dyn Store, names: &[SecretName]) -> Result<()> {
 
 /// The servers whose policies name a secret, in any profile.
 pub fn users(dirs: &Dirs, name: &SecretName) -> Vec<ServerName> {
-    let quoted = [format!("\"secret:{name}\""), format!("'secret:{name}'")];
-    policy::list(dirs)
-        .into_iter()
-        .filter(|(_, policy)| {
-            policy
-                .as_ref()
-                .is_ok_and(|policy| quoted.iter().any(|q| policy.text.contains(q)))
-        })
-        .map(|(server, _)| server)
-        .collect()
+    SecretUsers::load(dirs).of(name)
+}
+
+/// The policies, to look for the servers of several secrets.
+#[derive(Debug)]
+pub struct SecretUsers(Vec<(ServerName, String)>);
+
+impl SecretUsers {
+    pub fn load(dirs: &Dirs) -> Self {
+        let policies = policy::list(dirs).into_iter();
+        let valid = policies.filter_map(|(server, policy)| Some((server, policy.ok()?.text)));
+        Self(valid.collect())
+    }
+
+    pub fn of(&self, name: &SecretName) -> Vec<ServerName> {
+        let quoted = [format!("\"secret:{name}\""), format!("'secret:{name}'")];
+        let is_user = |text: &String| quoted.iter().any(|quoted| text.contains(quoted));
+        let found = self.0.iter().filter(|(_, text)| is_user(text));
+        found.map(|(server, _)| server.clone()).collect()
+    }
 }

@@ -23,6 +23,7 @@ pub mod spawn;
 pub mod stderr;
 pub mod table;
 pub mod tree;
+pub mod trusted;
 pub mod user;
 pub mod wall;
 pub mod watch;

@@ -76,6 +76,8 @@ impl Test {
         // With the program, so that `adopt` finds it installed and makes no copy of it.
         let own = test.dir.display();
         test.set("PATH", format!("/usr/local/bin:/usr/bin:/bin:{own}"));
+        // A cell of a table is one line, so that tests find its text.
+        test.set("COLUMNS", "300");
         // No test may reach the keychain of the developer; `desktop` starts its own.
         test.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
         test

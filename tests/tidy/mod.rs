@@ -17,10 +17,11 @@ const HEAD_LINES_MAX: usize = 10;
 
 /// Where a value may become bytes.
 const EXPOSES: &[&str] = &[
-    "adopt/undo.rs", // puts values back where the user had them
-    "cli/pasted.rs", // offers the value without what was pasted around it
-    "expiry.rs",     // reads when a token says that it ends
-    "https.rs",      // the URL of the proxy, with its password
+    "adopt/undo.rs",       // puts values back where the user had them
+    "cli/secret/looks.rs", // says its format and the class of its size
+    "cli/pasted.rs",       // offers the value without what was pasted around it
+    "expiry.rs",           // reads when a token says that it ends
+    "https.rs",            // the URL of the proxy, with its password
     "launch/",
     "mask/forms.rs",
     "mint/github_app.rs", // signs with the key of an App, and withdraws a token with itself

@@ -136,7 +136,7 @@ fn one(secret: &MissingSecret) -> Result<Option<Secret>> {
             print::note(line);
         }
     }
-    let value = match typed_secret::typed(&format!("value of `{name}` (not shown{skip}): ")) {
+    let value = match typed_secret::typed(name, &format!("value of `{name}` (not shown{skip}): ")) {
         Err(error) if error.code == Code::Declined && secret.is_optional => return Ok(None),
         value => value?,
     };

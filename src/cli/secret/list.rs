@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::expiry::Expiry;
 use crate::oauth::index::OAuthIndex;
 use crate::oauth::scope::ScopeSet;
+use crate::ops::secrets::SecretUsers;
 use crate::ops::stores;
 use crate::reference::SecretLabel;
 use crate::secret::{Fingerprint, ProfileName, SecretName, ServerName};
@@ -36,6 +37,7 @@ struct Row<'a> {
     weak: bool,
     generation: u64,
     exposed: Option<&'a Exposure>,
+    servers: Vec<ServerName>,
 }
 
 /// A token of `mcpwrap login`, or the registration for it.
@@ -63,9 +65,21 @@ struct ReferenceRow<'a> {
     error: Option<&'static str>,
 }
 
+/// The columns. Each value is as old as its last change.
+const HEAD: &[&str] = &[
+    "NAME",
+    "PROFILE",
+    "AGE",
+    "EXPIRES",
+    "USED BY",
+    "FINGERPRINT",
+    "NOTES",
+];
+
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let index = Index::load(&cx.dirs)?;
     let now = Timestamp::now();
+    let users = SecretUsers::load(&cx.dirs);
     let rows: Vec<_> = index
         .secrets
         .iter()
@@ -80,6 +94,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             weak: entry.weak,
             generation: entry.generation,
             exposed: entry.exposed.as_ref(),
+            servers: users.of(name),
         })
         .collect();
     let oauth = OAuthIndex::load(&cx.dirs)?;
@@ -103,22 +118,45 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     } else if rows.is_empty() && logins.is_empty() && others.is_empty() {
         print::note("no secrets; run `mcpwrap secret set NAME` to store one");
     } else {
-        let head = ["NAME", "PROFILE", "CHANGED", "EXPIRES", "FINGERPRINT"];
-        let logins = logins.iter().map(login_cells);
+        let logins = logins.iter().map(|row| login_cells(row, now));
         let others = others.iter().map(reference_cells);
-        print::table(&head, rows.iter().map(cells).chain(logins).chain(others));
+        let rows = rows.iter().map(|row| cells(row, now));
+        print::table(HEAD, rows.chain(logins).chain(others));
     }
     Ok(0)
 }
 
 fn reference_cells(row: &ReferenceRow<'_>) -> Vec<String> {
     let none = || "-".to_owned();
-    let servers = print::names(row.servers);
-    let place = match row.error {
-        None => format!("in its store; for {servers}"),
-        Some(code) => format!("{code}; for {servers}"),
-    };
-    vec![row.name.to_string(), none(), none(), none(), place]
+    let place = row.error.unwrap_or("in its store").to_owned();
+    let name = row.name.to_string();
+    vec![
+        name,
+        none(),
+        none(),
+        none(),
+        joined(&row.servers.iter().collect::<Vec<_>>()),
+        none(),
+        place,
+    ]
+}
+
+/// Names in one cell.
+fn joined(names: &[&ServerName]) -> String {
+    let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+    if names.is_empty() {
+        return "-".to_owned();
+    }
+    names.join(", ")
+}
+
+/// How long ago something was.
+fn age(since: Timestamp, now: Timestamp) -> String {
+    let hours = now.duration_since(since).as_hours();
+    match hours / 24 {
+        ..1 => "today".to_owned(),
+        days => print::count(days, "day"),
+    }
 }
 
 fn login_rows(index: &OAuthIndex) -> Vec<LoginRow<'_>> {
@@ -159,49 +197,47 @@ fn login_rows(index: &OAuthIndex) -> Vec<LoginRow<'_>> {
     tokens.chain(registrations).chain(unrevoked).collect()
 }
 
-fn login_cells(row: &LoginRow<'_>) -> Vec<String> {
-    let zone = jiff::tz::TimeZone::system();
-    let date = |at: Option<Timestamp>| {
-        let at = at.map(|at| at.to_zoned_datetime(zone.clone()));
-        at.map_or_else(|| "-".to_owned(), |at| at.date().to_string())
+fn login_cells(row: &LoginRow<'_>, now: Timestamp) -> Vec<String> {
+    let none = || "-".to_owned();
+    let date = |at: Timestamp| {
+        let at = at.to_zoned_datetime(jiff::tz::TimeZone::system());
+        at.date().to_string()
     };
     let expires = if row.renewable {
         "renewed".to_owned()
     } else {
-        date(row.expires_at)
+        row.expires_at.map_or_else(none, date)
     };
     vec![
         row.name.to_string(),
-        row.profile
-            .map_or_else(|| "-".to_owned(), ToString::to_string),
-        date(row.changed),
+        row.profile.map_or_else(none, ToString::to_string),
+        row.changed.map_or_else(none, |at| age(at, now)),
         expires,
+        none(),
+        none(),
         format!("{} of {}", row.oauth, row.issuer),
     ]
 }
 
-fn cells(row: &Row<'_>) -> Vec<String> {
-    let expires = match (row.expires, row.expired) {
-        (None, _) => "-".to_owned(),
-        (Some(date), false) => date.to_string(),
-        (Some(date), true) => format!("{date} (expired)"),
-    };
-    let changed = row
-        .changed
-        .to_zoned_datetime(jiff::tz::TimeZone::system())
-        .date();
-    let weak = if row.weak { " (weak: not masked)" } else { "" };
-    let exposed = if row.exposed.is_some() {
-        " (was in plaintext: rotate it)"
-    } else {
-        ""
-    };
+fn cells(row: &Row<'_>, now: Timestamp) -> Vec<String> {
+    let none = || "-".to_owned();
+    let mut notes = Vec::new();
+    if row.exposed.is_some() {
+        notes.push("was in plaintext: rotate it");
+    }
+    if row.expired {
+        notes.push("expired");
+    }
+    if row.weak {
+        notes.push("weak: not masked");
+    }
     vec![
         row.name.to_string(),
-        row.profile
-            .map_or_else(|| "-".to_owned(), ToString::to_string),
-        format!("{changed}{exposed}"),
-        expires,
-        format!("{}{weak}", row.fingerprint),
+        row.profile.map_or_else(none, ToString::to_string),
+        age(row.changed, now),
+        row.expires.map_or_else(none, |date| date.to_string()),
+        joined(&row.servers.iter().collect::<Vec<_>>()),
+        row.fingerprint.to_string(),
+        notes.join(", "),
     ]
 }

@@ -1,10 +1,12 @@
 //! `mcpwrap secret …`: the secrets of this user, by name.
 //!
-//! Invariants: no value or its length is printed, and no value is taken as an argument. Output has names
-//! and fingerprints.
+//! Invariants: no value or its length is printed, and no value is taken as an argument. Output has names,
+//! fingerprints, and what a value looks like.
 
 mod import;
+mod input;
 mod list;
+mod looks;
 mod move_all;
 mod renewals;
 mod rm;

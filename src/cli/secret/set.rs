@@ -5,9 +5,11 @@
 
 use jiff::Timestamp;
 
+use super::input::InputOptions;
+use super::looks::looks;
 use super::{renewals, servers, with_nearest};
 use crate::audit::Event;
-use crate::cli::{Context, print, typed_secret};
+use crate::cli::{Context, print};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::expiry::{self, Expiry};
@@ -36,22 +38,6 @@ pub(super) struct RotateArgs {
     value: InputOptions,
 }
 
-#[derive(Debug, clap::Args)]
-struct InputOptions {
-    /// Last day the value is valid, e.g. `2027-06-30`
-    #[arg(long, value_name = "DATE")]
-    expires: Option<Expiry>,
-    /// Read the value from stdin, without its last newline (for scripts)
-    #[arg(long)]
-    from_stdin: bool,
-    /// Store the value even if it cannot be masked
-    #[arg(long)]
-    allow_weak: bool,
-    /// Do not wait until running servers have the value
-    #[arg(long)]
-    no_wait: bool,
-}
-
 pub(super) fn set(args: SetArgs, cx: &Context) -> Result<u8> {
     let work = StoreContext::begin(
         cx,
@@ -67,7 +53,7 @@ pub(super) fn set(args: SetArgs, cx: &Context) -> Result<u8> {
     if old.is_some() {
         print::note(&format!("`{}` exists and will be replaced", args.name));
     }
-    let value = work.value(&args.name)?;
+    let value = args.value.value(cx, &args.name)?;
     let of_token = end_of(&value, args.value.expires);
     let profile = args.profile.or(old.and_then(|old| old.profile));
     work.keep(
@@ -81,10 +67,10 @@ pub(super) fn set(args: SetArgs, cx: &Context) -> Result<u8> {
 }
 
 pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
-    if args.value.from_stdin && args.name.len() > 1 {
+    if let Some(flag) = args.value.flag().filter(|_| args.name.len() > 1) {
         return Err(
-            Error::new(Code::Usage, "`--from-stdin` takes one secret at a time")
-                .hint("run `mcpwrap secret rotate NAME --from-stdin` for each"),
+            Error::new(Code::Usage, format!("`{flag}` takes one secret at a time"))
+                .hint(format!("run `mcpwrap secret rotate NAME {flag}` for each")),
         );
     }
     let work = StoreContext::begin(cx, Event::SecretRotate, &args.name, &args.value)?;
@@ -94,7 +80,7 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
             .store
             .get(name)
             .map_err(|error| with_nearest(cx, name, error))?;
-        let value = work.value(name)?;
+        let value = args.value.value(cx, name)?;
         if value == old.value {
             print::warning(&format!("`{name}` already has this value"));
         }
@@ -145,7 +131,7 @@ impl<'a> StoreContext<'a> {
     ) -> Result<Self> {
         let config = Config::load(&cx.dirs)?;
         let wanted: Vec<_> = names.iter().map(|name| (event, name.clone())).collect();
-        let flag = args.from_stdin.then_some("--from-stdin");
+        let flag = args.flag();
         let command = match event {
             Event::SecretRotate => "secret rotate",
             _ => "secret set",
@@ -167,23 +153,13 @@ impl<'a> StoreContext<'a> {
         })
     }
 
-    fn value(&self, name: &SecretName) -> Result<Secret> {
-        let value = if self.args.from_stdin {
-            typed_secret::piped(name)?
-        } else {
-            typed_secret::typed(&format!("value of `{name}` (not shown): "))?
-        };
-        secrets::check(name, &value, self.args.allow_weak)?;
-        typed_secret::warn(name, &value);
-        Ok(value)
-    }
-
     /// Stores a value, and waits until the running servers have it. Returns the exit code.
     fn keep(&self, name: &SecretName, item: SecretItem) -> Result<u8> {
         let of = item
             .profile
             .as_ref()
             .map_or_else(String::new, |p| format!(", profile {p}"));
+        let looks = looks(&item.value);
         let change = SecretChange {
             event: self.event,
             name: name.clone(),
@@ -198,6 +174,8 @@ impl<'a> StoreContext<'a> {
         let mut code = 0;
         for print in prints {
             print::line(&format!("{done}: {name} (fingerprint {print}{of})"));
+            print::note(&format!("its value looks like: {looks}"));
+            self.args.forget(self.cx);
             if !self.args.no_wait {
                 code = code.max(renewals::wait(self.cx, name, &print));
             }

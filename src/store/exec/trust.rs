@@ -1,109 +1,28 @@
-//! Whether the program of a store can be trusted by its path.
-//!
-//! Invariant: only root and this user can replace the program: they alone may write to it, to what its path leads
-//! through, and to all directories above. What a grant seals about the program is checked elsewhere.
+//! Whether the program of a store can be trusted by its path. What a grant seals about the program is checked
+//! elsewhere.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Code, Error};
-use crate::files::io_text;
 use crate::secret::StoreName;
-use crate::sys::user;
-
-/// The most links that a path may lead through.
-const LINKS_MAX: usize = 16;
-/// Directories where anybody can create files.
-const TEMPORARY: &[&str] = &[
-    "/tmp",
-    "/var/tmp",
-    "/dev/shm",
-    "/private/tmp",
-    "/private/var/tmp",
-];
+use crate::sys::trusted;
 
 /// # Errors
 /// `store-absent` if it does not exist, else `store-program-refused`.
 pub fn check(store: &StoreName, place: &str, program: &Path) -> Result<(), Error> {
-    let refuse = |code, cause: String, hint: String| {
-        let what = format!("cannot use store `{store}`");
-        Err(Error::new(code, what)
-            .of_store(store)
-            .cause(cause)
-            .hint(hint))
-    };
-    let mut at = program.to_path_buf();
-    for _ in 0..LINKS_MAX {
-        let shown = at.display().to_string();
-        for step in at.ancestors() {
-            let meta = match std::fs::symlink_metadata(step) {
-                Ok(meta) => meta,
-                Err(error) => {
-                    let cause = format!("`{}`: {}", step.display(), io_text(&error));
-                    let hint = format!("install the program, or correct `program` of {place}");
-                    return refuse(Code::StoreAbsent, cause, hint);
-                }
-            };
-            if TEMPORARY
-                .iter()
-                .any(|temporary| step == Path::new(temporary))
-            {
-                let hint = "move it to a directory that only you can change".to_owned();
-                let cause = format!("`{shown}` is in a temporary directory");
-                return refuse(Code::StoreProgramRefused, cause, hint);
-            }
-            if let Some((fact, fix)) = writable(step, &meta) {
-                let cause = format!("others can replace `{shown}`\n`{}` {fact}", step.display());
-                return refuse(Code::StoreProgramRefused, cause, fix);
-            }
-        }
-        if let Ok(target) = std::fs::read_link(&at) {
-            at = leads_to(&at, &target);
+    trusted::verify(program).map_err(|found| {
+        let (code, other) = if found.is_missing {
+            let hint = format!("install the program, or correct `program` of {place}");
+            (Code::StoreAbsent, hint)
         } else {
-            let meta = std::fs::metadata(&at).ok();
-            if meta.is_some_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0) {
-                return Ok(());
-            }
-            let cause = format!("`{shown}` is not a regular file that can be executed");
             let hint = format!("correct `program` of {place}");
-            return refuse(Code::StoreProgramRefused, cause, hint);
-        }
-    }
-    let cause = format!("`{}` leads through too many links", program.display());
-    let hint = "name the program itself".to_owned();
-    refuse(Code::StoreProgramRefused, cause, hint)
-}
-
-/// Where a link leads, with the links of its directories resolved.
-fn leads_to(link: &Path, target: &Path) -> PathBuf {
-    let base = link.parent().unwrap_or(Path::new("/"));
-    let path = base.join(target);
-    match (path.parent().map(Path::canonicalize), path.file_name()) {
-        (Some(Ok(dir)), Some(name)) => dir.join(name),
-        _ => path,
-    }
-}
-
-/// Why somebody else can change a file or directory, and the command that changes that.
-fn writable(path: &Path, meta: &Metadata) -> Option<(String, String)> {
-    let (owner, me, shown) = (meta.uid(), user::id(), path.display());
-    if owner != 0 && owner != me {
-        let fact = format!("belongs to user {owner}");
-        return Some((
-            fact,
-            format!("run `sudo chown root {shown}`, then review its contents"),
-        ));
-    }
-    // The mode of a symlink means nothing.
-    if !meta.is_symlink() && meta.mode() & 0o022 != 0 {
-        let fact = format!("has the mode {:04o}", meta.mode() & 0o7777);
-        return Some((
-            fact,
-            format!("run `chmod go-w {shown}`, then review its contents"),
-        ));
-    }
-    None
+            (Code::StoreProgramRefused, hint)
+        };
+        Error::new(code, format!("cannot use store `{store}`"))
+            .of_store(store)
+            .cause(found.cause)
+            .hint(found.fix.unwrap_or(other))
+    })
 }
 
 #[cfg(test)]
@@ -111,6 +30,7 @@ mod tests {
     use super::*;
     use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::path::PathBuf;
 
     /// A directory that is not temporary.
     fn place() -> tempfile::TempDir {
