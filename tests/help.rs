@@ -26,7 +26,27 @@ fn every_verb_has_a_manual_page() {
         page.contains("Run MCP servers without keeping API keys"),
         "{page}"
     );
-    assert!(test.dir.join("mcpwrap-completions.1").is_file());
+    for (path, _) in commands() {
+        let file = test.dir.join(format!("{}.1", path.replace(' ', "-")));
+        let page = std::fs::read_to_string(&file).unwrap_or_else(|_| panic!("no page of {path}"));
+        for part in ["NAME", "SYNOPSIS", "EXIT STATUS", "EXAMPLES"] {
+            assert!(page.contains(part), "{path}: no {part}\n{page}");
+        }
+    }
+    let rotate = std::fs::read_to_string(test.dir.join("mcpwrap-secret-rotate.1")).unwrap();
+    for part in [
+        "a running server keeps the old value",
+        "secrets.toml",
+        "MCPWRAP_HOME",
+        "\\-\\-clipboard",
+    ] {
+        assert!(rotate.contains(part), "{part}: {rotate}");
+    }
+    let run = std::fs::read_to_string(test.dir.join("mcpwrap-run.1")).unwrap();
+    assert!(
+        run.contains("126") && run.contains("the server died of signal N"),
+        "{run}"
+    );
 
     let refused = test.cli(&["man", "no/such/directory"]);
     assert_eq!(refused.code, 2);

@@ -70,6 +70,27 @@ fn what_is_accepted_is_said() {
     }
 }
 
+/// Words of other tools lead to the command that does it.
+#[test]
+fn a_word_of_another_tool_is_understood() {
+    let test = Test::new();
+    for (line, command) in [
+        ("scan", "check"),
+        ("doctor", "check"),
+        ("audit", "check"),
+        ("undo", "adopt --undo"),
+        ("logs", "log"),
+        ("rotate", "secret rotate NAME"),
+        ("tools", "test SERVER"),
+        ("log tail", "log` with `--since`"),
+    ] {
+        let args: Vec<&str> = line.split(' ').collect();
+        let ended = test.cli(&args);
+        let said = format!("hint: run `mcpwrap {command}");
+        assert!(ended.code == 2 && ended.stderr.contains(&said), "{ended}");
+    }
+}
+
 /// A token typed as a name, or as a value after the name, is refused, not stored and not repeated.
 #[test]
 fn a_secret_in_the_wrong_place() {

@@ -1,9 +1,8 @@
 //! `mcpwrap completions SHELL`: a shell completion script, on stdout.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::{Cli, print};
+use super::{help, print};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -13,7 +12,12 @@ pub struct Args {
 
 pub fn run(args: &Args) -> u8 {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "mcpwrap", &mut script);
+    clap_complete::generate(
+        args.shell,
+        &mut help::plain_command(),
+        "mcpwrap",
+        &mut script,
+    );
     print::text(&String::from_utf8_lossy(&script));
     0
 }

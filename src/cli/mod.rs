@@ -48,7 +48,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, Result};
@@ -62,8 +62,7 @@ use crate::ops;
     version,
     max_term_width = 100,
     subcommand_required = true,
-    help_template = help::TEMPLATE,
-    after_help = help::EXAMPLES
+    help_template = help::TEMPLATE
 )]
 #[command(arg_required_else_help = true)]
 pub struct Cli {
@@ -173,14 +172,15 @@ pub fn main() -> ExitCode {
     if args.len() == 1 && print::screen_lines().is_some() {
         return ExitCode::from(exit_code(Context::new().and_then(|cx| overview::run(&cx))));
     }
-    let code = match Cli::try_parse_from(&args) {
+    let parsed = help::command().try_get_matches_from(&args);
+    let code = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => exit_code(dispatch(cli.command)),
         Err(error) if is_help(&error) => {
             print::help(&error);
             if error.use_stderr() { EXIT_ERROR } else { 0 }
         }
         Err(error) => {
-            let mut root = Cli::command();
+            let mut root = help::plain_command();
             root.build();
             let error = usage::explain(&error, &root, &args);
             print::error(&error);

@@ -4,32 +4,48 @@
 const MEANT: &[(&str, &[&str], &str)] = &[
     (
         "",
-        &["allow", "approve", "accept", "trust"],
+        &["allow", "approve", "accept", "trust", "permit"],
         "run `mcpwrap grant SERVER` to approve a policy",
     ),
     (
         "",
-        &["stop", "kill", "deny", "disable", "block"],
+        &[
+            "stop",
+            "kill",
+            "deny",
+            "disable",
+            "block",
+            "killswitch",
+            "kill-switch",
+            "quarantine",
+        ],
         "run `mcpwrap revoke SERVER` to stop a server",
     ),
     (
         "",
-        &["start", "exec", "launch"],
+        &["start", "exec", "launch", "wrap", "serve", "proxy"],
         "run `mcpwrap run SERVER` to start a server",
     ),
     (
         "",
-        &["restart", "reload"],
+        &["restart", "reload", "refresh"],
         "run `mcpwrap renew SERVER` to restart a server",
     ),
     (
         "",
-        &["scan", "audit", "doctor"],
+        &["rotate", "update-secret"],
+        "run `mcpwrap secret rotate NAME` to replace a value",
+    ),
+    (
+        "",
+        &[
+            "scan", "audit", "doctor", "inspect", "lint", "analyze", "validate", "diagnose",
+        ],
         "run `mcpwrap check` to find problems",
     ),
     (
         "",
-        &["undo", "restore", "rollback"],
+        &["undo", "restore", "rollback", "revert", "unwrap", "unadopt"],
         "run `mcpwrap adopt --undo` to restore entries",
     ),
     (
@@ -39,23 +55,73 @@ const MEANT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "",
-        &["set", "add"],
-        "run `mcpwrap secret set NAME` to store a secret",
+        &["set", "keys", "vault", "credentials", "env"],
+        "run `mcpwrap secret set NAME` to store a secret, `mcpwrap secret list` to list them",
     ),
     (
         "",
-        &["import", "migrate"],
+        &["import", "migrate", "protect"],
         "run `mcpwrap adopt` to move secrets out of client configs",
     ),
     (
         "",
-        &["setup", "install"],
+        &["setup", "install", "configure", "bootstrap"],
         "run `mcpwrap init` to set up the store",
     ),
     (
         "",
-        &["remove", "purge"],
+        &["purge", "reset"],
         "run `mcpwrap uninstall` to remove everything",
+    ),
+    (
+        "",
+        &["logs", "history", "events", "journal"],
+        "run `mcpwrap log` to see what happened",
+    ),
+    (
+        "",
+        &["who-has", "whohas", "who"],
+        "run `mcpwrap log who-has NAME` to see who has a secret",
+    ),
+    (
+        "",
+        &["verify"],
+        "run `mcpwrap log verify` for the log, `mcpwrap check --verify` for secrets",
+    ),
+    (
+        "",
+        &["lock-version", "freeze", "upgrade", "update", "outdated"],
+        "run `mcpwrap pin SERVER` to pin a server, `mcpwrap pin --outdated` to see newer versions",
+    ),
+    (
+        "",
+        &["tools", "probe", "ping", "try"],
+        "run `mcpwrap test SERVER` to list the tools of a server",
+    ),
+    (
+        "",
+        &["auth", "authorize", "signin", "sign-in"],
+        "run `mcpwrap login SERVER` to log in to a remote server",
+    ),
+    (
+        "",
+        &["top", "running", "processes", "sessions"],
+        "run `mcpwrap ps` to list running servers",
+    ),
+    (
+        "",
+        &["info", "paths", "health", "version"],
+        "run `mcpwrap status` to see paths and whether the store works",
+    ),
+    (
+        "",
+        &["new", "create"],
+        "run `mcpwrap add SERVER` for a server, `mcpwrap secret set NAME` for a secret",
+    ),
+    (
+        "",
+        &["rm", "delete"],
+        "run `mcpwrap remove SERVER` for a server, `mcpwrap secret rm NAME` for a secret",
     ),
     (
         "policy",
@@ -86,6 +152,26 @@ const MEANT: &[(&str, &[&str], &str)] = &[
         "policy",
         &["get", "cat", "print", "view"],
         "run `mcpwrap policy show SERVER`",
+    ),
+    (
+        "log",
+        &["show", "list", "tail", "query", "search"],
+        "run `mcpwrap log` with `--since`, `--server`, `--event` or `--follow`",
+    ),
+    (
+        "log",
+        &["who", "whohas", "holders"],
+        "run `mcpwrap log who-has NAME`",
+    ),
+    (
+        "store",
+        &["set", "new", "create"],
+        "run `mcpwrap store add NAME --type TYPE`",
+    ),
+    (
+        "store",
+        &["remove", "delete", "del"],
+        "run `mcpwrap store rm NAME`",
     ),
     (
         "secret",
