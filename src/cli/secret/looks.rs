@@ -114,7 +114,7 @@ mod tests {
         );
         case(b"a\xffb", "not text, fewer than 8 bytes");
         case(
-            &vec![b'x'; 20_000],
+            "x".repeat(20_000).as_bytes(),
             "no known format, letters and digits, 16384 or more characters",
         );
     }
