@@ -15,6 +15,7 @@ use crate::policy::draft::{self, Draft};
 use crate::policy::remote::{OAuthTable, Remote, RemoteTransport};
 use crate::policy::schema::Delivery;
 use crate::policy::template;
+use crate::policy::web;
 use crate::policy::{Cwd, Policy};
 use crate::reference::Reference;
 use crate::secret::{SecretName, ServerName};
