@@ -43,7 +43,7 @@ fn a_server_of_the_catalog_is_current_and_pinned() {
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen}");
     let status = npm.test.cli(&["status"]);
-    assert!(status.text().contains("brave-search (granted)"), "{status}");
+    assert!(status.text().contains("granted: brave-search"), "{status}");
     let events = npm.test.events();
     for event in ["secret-set", "pin", "grant", "launch", "adopt"] {
         assert!(
@@ -87,7 +87,7 @@ fn what_is_not_pinned_says_that_it_will_be_refused() {
     let lint = npm.test.ok(&["policy", "lint"]);
     assert!(lint.stderr.contains(refused), "{lint}");
     let status = npm.test.ok(&["status"]);
-    let line = "brave-search (granted, will be refused: not pinned)";
+    let line = "granted, will be refused (not pinned): brave-search";
     assert!(status.text().contains(line), "{status}");
     npm.test.ok(&["pin", "brave-search", "--yes"]);
     let lint = npm.test.ok(&["policy", "lint"]);

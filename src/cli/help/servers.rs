@@ -37,7 +37,7 @@ pub(super) const PAGES: &[Page] = &[
             ("mcpwrap add github", "of the catalog: asks for the token"),
             ("mcpwrap add notion --client cursor", "only for this client"),
             ("mcpwrap add mine -- npx -y my-server@1.2.3", "any command"),
-            ("mcpwrap add linear --url https://mcp.linear.app/mcp --oauth", "a remote server"),
+            ("mcpwrap add wiki --url https://mcp.example.com", "a remote server"),
         ],
     )
     .one("the server did not work, or was not added to every client; the same command continues")
