@@ -165,8 +165,8 @@ fn plan(args: &Args, cx: &Context, keys: &Keys) -> Result<ServerRemoval> {
     plan.users = users;
     if is_none && !plan.has_policy {
         if plan.users.is_empty() {
-            // The error of a missing policy names the nearest one.
-            policy::load(&cx.dirs, server, None)?;
+            // Of a policy that is there, or invalid, another error follows.
+            policy::load(&cx.dirs, server, None).map_err(nothing)?;
         }
         return Err(not_added_by(server, &plan.users));
     }
@@ -174,6 +174,17 @@ fn plan(args: &Args, cx: &Context, keys: &Keys) -> Result<ServerRemoval> {
         plan.secrets = own_secrets(cx, server)?;
     }
     Ok(plan)
+}
+
+/// The error of a name that nothing has.
+fn nothing(mut error: Error) -> Error {
+    if error.code == Code::PolicyNotFound {
+        error.hints.retain(|hint| hint.starts_with("did you mean"));
+        if error.hints.is_empty() {
+            return error.hint("run `mcpwrap policy list` to see the servers");
+        }
+    }
+    error
 }
 
 fn not_added(server: &ServerName) -> Error {

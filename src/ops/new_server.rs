@@ -54,6 +54,18 @@ pub fn known(server: &ServerName) -> Result<Vec<ServerSource>> {
     Ok(all)
 }
 
+/// Checks `--url`. There is no file yet, whose lines an error could name.
+///
+/// # Errors
+/// `usage`.
+pub fn must_be_address(url: &str) -> Result<()> {
+    web::RemoteUrl::new(url).map(drop).map_err(|fault| {
+        Error::new(Code::Usage, "unusable value for `--url`")
+            .cause(fault.cause)
+            .hint(fault.hint)
+    })
+}
+
 fn names() -> Vec<&'static str> {
     let mut names: Vec<_> = catalog::startable()
         .chain(catalog::remote_names())

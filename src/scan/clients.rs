@@ -58,7 +58,7 @@ pub fn scan(dirs: &Dirs, clients: &[String], configs: &[PathBuf]) -> Result<Clie
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let base = Base::new(dirs.home(), &here, dirs::client_directory);
     for id in clients {
-        client(id).ok_or_else(|| unknown(id))?;
+        client(id).ok_or_else(|| unknown(id).hint("`--config FILE` accepts any other file"))?;
     }
     let names = configs.iter().filter_map(|path| path.file_name()).collect();
     let known = base.clients_of(&names);
@@ -260,8 +260,8 @@ pub fn unknown(id: &str) -> Error {
     Error::new(Code::Usage, format!("unknown client `{id}`"))
         .cause(format!("known clients: {}", all.join(", ")))
         .hint(match nearest(id, CLIENTS.iter().map(|client| client.id)) {
-            Some(near) => format!("did you mean `{near}`? `--config FILE` accepts any file"),
-            None => "use `--config FILE` for any other file".to_owned(),
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "use one of these names".to_owned(),
         })
 }
 

@@ -255,5 +255,6 @@ fn write(
 
 /// An error of a step, with the command that continues.
 fn with_again(args: &Args, error: Error) -> Error {
-    error.hint(format!("then run {} again to continue", args.again()))
+    let then = if error.hints.is_empty() { "" } else { "then " };
+    error.hint(format!("{then}run {} again to continue", args.again()))
 }

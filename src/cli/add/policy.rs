@@ -57,6 +57,7 @@ pub(super) fn plan(args: &Args, cx: &Context) -> Result<PlannedPolicy> {
 
 fn source(args: &Args) -> Result<ServerSource> {
     if let Some(url) = &args.url {
+        new_server::must_be_address(url)?;
         return Ok(ServerSource::Url(url.clone()));
     }
     if !args.command.is_empty() {

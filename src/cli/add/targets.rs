@@ -95,6 +95,7 @@ pub(super) fn show(cx: &Context, out: &mut print::Lines, target: &AddTarget) {
     // With the indentation of the first line.
     let indent = inserted.lead.rsplit('\n').next().unwrap_or_default();
     for line in format!("{indent}{}", inserted.body).lines() {
-        out.line(&format!("  + {}", printable(line.trim_end())));
+        let line = line.trim_end().replace('\t', "  ");
+        out.line(&format!("  + {}", printable(&line)));
     }
 }

@@ -15,7 +15,6 @@ use crate::policy::draft::{self, Draft};
 use crate::policy::remote::{OAuthTable, Remote, RemoteTransport};
 use crate::policy::schema::Delivery;
 use crate::policy::template;
-use crate::policy::web;
 use crate::policy::{Cwd, Policy};
 use crate::reference::Reference;
 use crate::secret::{SecretName, ServerName};
@@ -160,12 +159,7 @@ enum RemoteSource {
 /// `usage` if the catalog has no such remote server.
 fn remote_of(args: &Args) -> Result<Option<RemoteSource>> {
     if let Some(url) = &args.url {
-        // There is no file yet, whose lines an error could name.
-        if let Err(fault) = web::RemoteUrl::new(url) {
-            return Err(Error::new(Code::Usage, "unusable value for `--url`")
-                .cause(fault.cause)
-                .hint(fault.hint));
-        }
+        new_server::must_be_address(url)?;
         return Ok(Some(RemoteSource::Url(url.clone())));
     }
     let server = &args.server;
