@@ -64,7 +64,8 @@ fn a_registry_that_does_not_answer_is_asked_again() {
     let args = ["add", "brave-search", "--client", "cursor", "--yes"];
     let ended = npm.test.cli(&args);
     assert_eq!(ended.code, 2, "{ended}");
-    let again = "when that is solved, run `mcpwrap add brave-search --client cursor` again to continue";
+    let again =
+        "when that is solved, run `mcpwrap add brave-search --client cursor` again to continue";
     assert!(ended.stderr.contains(again), "{ended}");
     assert!(!npm.test.home.join(".cursor/mcp.json").exists());
     npm.test.set("npm_config_registry", &npm.registry.url);

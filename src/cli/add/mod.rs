@@ -255,6 +255,10 @@ fn write(
 
 /// An error of a step, with the command that continues.
 fn with_again(args: &Args, error: Error) -> Error {
-    let then = if error.hints.is_empty() { "" } else { "then " };
+    let then = if error.hints.is_empty() {
+        "when that is solved, "
+    } else {
+        "then "
+    };
     error.hint(format!("{then}run {} again to continue", args.again()))
 }
