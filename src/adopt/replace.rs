@@ -55,14 +55,7 @@ pub(super) fn replace(
         return Err(ReplaceError::ReadOnly);
     }
     let dir = target.parent().unwrap_or(Path::new("/"));
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let beside = Beside(dir.join(format!(".{name}.{}", files::random_hex()?)));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside.0)?;
-    file.write_all(new)?;
+    let (beside, file) = written_beside(target, new)?;
     let own = file.metadata()?;
     if (own.uid(), own.gid()) != (meta.uid(), meta.gid()) {
         fchown(&file, Some(meta.uid()), Some(meta.gid()))?;
@@ -94,10 +87,9 @@ pub(super) fn replace(
     }
 }
 
-/// Writes a file that does not exist, with the directories above it. It appears complete.
-pub(super) fn create(target: &Path, new: &[u8]) -> Result<(), ReplaceError> {
+/// A private file in the directory of `target` with this content, not yet synced.
+fn written_beside(target: &Path, new: &[u8]) -> Result<(Beside, File), ReplaceError> {
     let dir = target.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(dir)?;
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let beside = Beside(dir.join(format!(".{name}.{}", files::random_hex()?)));
     let mut file = OpenOptions::new()
@@ -106,6 +98,14 @@ pub(super) fn create(target: &Path, new: &[u8]) -> Result<(), ReplaceError> {
         .mode(0o600)
         .open(&beside.0)?;
     file.write_all(new)?;
+    Ok((beside, file))
+}
+
+/// Writes a file that does not exist, with the directories above it. It appears complete.
+pub(super) fn create(target: &Path, new: &[u8]) -> Result<(), ReplaceError> {
+    let dir = target.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(dir)?;
+    let (beside, file) = written_beside(target, new)?;
     file.sync_all()?;
     drop(file);
     // A link is never made over a file.

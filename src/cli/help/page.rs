@@ -5,6 +5,15 @@ use std::fmt::Write as _;
 /// The longest line (characters).
 const WIDTH: usize = 78;
 
+/// Of a command that changes nothing.
+pub(super) const READS: &str = "Reads only: running servers notice nothing.";
+
+pub(super) const POLICIES: (&str, &str) = (
+    "~/.config/mcpwrap/policies/SERVER.toml",
+    "policies, without secrets",
+);
+pub(super) const AUDIT: (&str, &str) = ("~/.local/state/mcpwrap/audit/", "the audit log");
+
 /// One command.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cli) struct Page {

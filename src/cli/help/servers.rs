@@ -1,19 +1,11 @@
 //! The pages of the commands for servers, for control, and of the others.
 
-use super::page::{Page, page};
+use super::page::{AUDIT, POLICIES, Page, READS, page};
 
-/// Of a command that changes nothing.
-const READS: &str = "Reads only: running servers notice nothing.";
-
-const POLICIES: (&str, &str) = (
-    "~/.config/mcpwrap/policies/SERVER.toml",
-    "policies, without secrets",
-);
 const GRANTS: (&str, &str) = (
     "~/.local/state/mcpwrap/grants/",
     "sealed grants and revocations",
 );
-const AUDIT: (&str, &str) = ("~/.local/state/mcpwrap/audit/", "the audit log");
 const PACKAGES: (&str, &str) = ("~/.local/share/mcpwrap/packages/", "pinned servers");
 const SOCKETS: (&str, &str) = (
     "$XDG_RUNTIME_DIR/mcpwrap/",

@@ -1,9 +1,6 @@
 //! The pages of the commands that set mcpwrap up, and of those for secrets and stores.
 
-use super::page::{Page, page};
-
-/// Of a command that changes nothing.
-const READS: &str = "Reads only: running servers notice nothing.";
+use super::page::{AUDIT, POLICIES, Page, READS, page};
 
 const CONFIG: (&str, &str) = (
     "~/.config/mcpwrap/config.toml",
@@ -12,11 +9,6 @@ const CONFIG: (&str, &str) = (
 const INDEX: (&str, &str) = (
     "~/.local/state/mcpwrap/secrets.toml",
     "names, dates and fingerprints of secrets, no value",
-);
-const AUDIT: (&str, &str) = ("~/.local/state/mcpwrap/audit/", "the audit log");
-const POLICIES: (&str, &str) = (
-    "~/.config/mcpwrap/policies/SERVER.toml",
-    "policies, without secrets",
 );
 const UNDO: (&str, &str) = (
     "~/.local/state/mcpwrap/undo.jsonl",
