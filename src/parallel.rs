@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// More threads share no more commits.
 const THREADS_MAX: usize = 32;
+/// More threads that compute only wait for memory and the disk.
+const COMPUTING_MAX: usize = 4;
 /// Fewer items are not worth a thread.
 const ITEMS_MIN: usize = 8;
 
@@ -14,6 +16,26 @@ const ITEMS_MIN: usize = 8;
 /// # Errors
 /// The first failure of `work`.
 pub fn for_each<T: Sync, E: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    in_threads(THREADS_MAX, items, work)
+}
+
+/// The same for work that keeps a processor busy: a thread for each.
+///
+/// # Errors
+/// The first failure of `work`.
+pub fn compute<T: Sync, E: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    in_threads(processors.min(COMPUTING_MAX), items, work)
+}
+
+fn in_threads<T: Sync, E: Send>(
+    threads: usize,
     items: &[T],
     work: impl Fn(&T) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
@@ -34,7 +56,7 @@ pub fn for_each<T: Sync, E: Send>(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..(items.len() / ITEMS_MIN).clamp(1, THREADS_MAX) {
+        for _ in 1..(items.len() / ITEMS_MIN).clamp(1, threads) {
             // Without a thread the others do its share.
             drop(std::thread::Builder::new().spawn_scoped(scope, share));
         }

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -14,6 +15,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::tree;
+use crate::parallel;
 use crate::secret::hex;
 
 /// The largest program whose first line npm may have corrected (bytes).
@@ -32,34 +34,52 @@ pub(super) struct Compared {
 /// An optional package for another platform is not installed, and not compared.
 ///
 /// # Errors
-/// The first file that is missing or differs.
+/// A file that is missing or differs.
 pub(super) fn compare_npm(root: &Path, lock: &Value, cache: &Path) -> io::Result<Compared> {
-    let mut compared = Compared::default();
     let packages = lock.get("packages").and_then(Value::as_object);
-    for (path, entry) in packages.into_iter().flatten() {
-        let integrity = entry.get("integrity").and_then(Value::as_str);
-        let Some(integrity) = integrity.filter(|_| !path.is_empty()) else {
-            continue;
+    let packages: Vec<_> = packages.into_iter().flatten().collect();
+    let (equal, without_archive) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    parallel::compute(&packages, |(path, entry)| {
+        let compared = match compare_package(root, path, entry, cache)? {
+            Some(true) => &equal,
+            Some(false) => &without_archive,
+            None => return Ok(()),
         };
-        let dir = root.join(path);
-        let is = |key: &str| entry.get(key).and_then(Value::as_bool) == Some(true);
-        if !dir.is_dir() {
-            // npm locks an optional peer that nothing else wants, and does not install it.
-            if is("optional") || is("extraneous") {
-                continue;
-            }
-            return Err(io::Error::other(format!("`{path}` is not there")));
+        compared.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, io::Error>(())
+    })?;
+    Ok(Compared {
+        packages: equal.into_inner(),
+        without_archive: without_archive.into_inner(),
+    })
+}
+
+/// Whether a package equals its archive, or has none. `None`: it is not to be compared.
+fn compare_package(
+    root: &Path,
+    path: &str,
+    entry: &Value,
+    cache: &Path,
+) -> io::Result<Option<bool>> {
+    let integrity = entry.get("integrity").and_then(Value::as_str);
+    let Some(integrity) = integrity.filter(|_| !path.is_empty()) else {
+        return Ok(None);
+    };
+    let dir = root.join(path);
+    let is = |key: &str| entry.get(key).and_then(Value::as_bool) == Some(true);
+    if !dir.is_dir() {
+        // npm locks an optional peer that nothing else wants, and does not install it.
+        if is("optional") || is("extraneous") {
+            return Ok(None);
         }
-        match content(cache, integrity).and_then(|path| File::open(path).ok()) {
-            Some(archive) => {
-                compare_archive(&dir, archive)
-                    .map_err(|error| io::Error::other(format!("`{path}`: {error}")))?;
-                compared.packages += 1;
-            }
-            None => compared.without_archive += 1,
-        }
+        return Err(io::Error::other(format!("`{path}` is not there")));
     }
-    Ok(compared)
+    let Some(archive) = content(cache, integrity).and_then(|path| File::open(path).ok()) else {
+        return Ok(Some(false));
+    };
+    compare_archive(&dir, archive)
+        .map_err(|error| io::Error::other(format!("`{path}`: {error}")))?;
+    Ok(Some(true))
 }
 
 /// Where npm's cache keeps the archive with this hash. Source: cacache.
@@ -147,44 +167,47 @@ fn unix_first_line(bytes: &[u8]) -> Option<Vec<u8>> {
 /// Returns how many packages were compared.
 ///
 /// # Errors
-/// The first file that is missing or differs.
+/// A file that is missing or differs.
 pub(super) fn compare_python(root: &Path) -> io::Result<usize> {
-    let mut packages = 0;
-    for (path, _) in tree::entries(root)? {
-        if !path.ends_with("RECORD") {
-            continue;
-        }
-        let Some(site) = path.parent().and_then(Path::parent) else {
-            continue;
-        };
-        // A package may bring another one's list along; its own list has those files.
-        if !site.ends_with("site-packages") {
-            continue;
-        }
-        for line in fs::read_to_string(root.join(&path))?.lines() {
-            let Some((rest, _size)) = line.rsplit_once(',') else {
-                continue;
-            };
-            let Some((name, hash)) = rest.rsplit_once(',') else {
-                continue;
-            };
-            let name = name.trim_matches('"');
-            // Programs are rewritten for the environment, and byte code has no hash.
-            let (Some(hash), false) = (hash.strip_prefix("sha256="), name.starts_with("../"))
-            else {
-                continue;
-            };
-            let file = root.join(site).join(name);
-            let failed = |what: &str| io::Error::other(format!("`{name}` {what}"));
-            let found = tree::file_digest(&file).map_err(|error| failed(&error.to_string()))?;
-            let expected = URL_SAFE_NO_PAD.decode(hash).unwrap_or_default();
-            if found != hex(&expected) {
-                return Err(failed("differs from the package's own list"));
-            }
-        }
-        packages += 1;
+    // A package may bring another one's list along; its own list has those files.
+    let site = |path: &Path| {
+        let site = path.parent().and_then(Path::parent)?;
+        let is_list = path.ends_with("RECORD") && site.ends_with("site-packages");
+        is_list.then(|| root.join(site))
+    };
+    let entries = tree::entries(root)?;
+    let lists = entries.iter().map(|(path, _)| path);
+    let lists: Vec<_> = lists
+        .filter_map(|path| Some((root.join(path), site(path)?)))
+        .collect();
+    let mut files = Vec::new();
+    for (list, site) in &lists {
+        let text = fs::read_to_string(list)?;
+        let listed = text.lines().filter_map(listed);
+        files.extend(listed.map(|(name, hash)| (site, name, hash)));
     }
-    Ok(packages)
+    parallel::compute(&files, |(site, name, hash)| {
+        let failed = |what: &str| io::Error::other(format!("`{name}` {what}"));
+        let found = tree::file_digest(&site.join(name));
+        if found.map_err(|error| failed(&error.to_string()))? != *hash {
+            return Err(failed("differs from the package's own list"));
+        }
+        Ok(())
+    })?;
+    Ok(lists.len())
+}
+
+/// Name and hash of a file in a `RECORD`.
+fn listed(line: &str) -> Option<(String, String)> {
+    let (rest, _size) = line.rsplit_once(',')?;
+    let (name, hash) = rest.rsplit_once(',')?;
+    let name = name.trim_matches('"');
+    // Programs are rewritten for the environment, and byte code has no hash.
+    let hash = hash
+        .strip_prefix("sha256=")
+        .filter(|_| !name.starts_with("../"))?;
+    let expected = URL_SAFE_NO_PAD.decode(hash).unwrap_or_default();
+    Some((name.to_owned(), hex(&expected)))
 }
 
 #[cfg(test)]

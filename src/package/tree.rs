@@ -8,9 +8,11 @@ use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::parallel;
 use crate::secret::hex;
 use crate::sys::files::sync_file_system;
 
@@ -64,33 +66,47 @@ pub(super) fn measure(root: &Path) -> (usize, u64) {
 
 /// The digest of a tree, in hex.
 pub(super) fn digest(root: &Path) -> io::Result<String> {
+    let entries = entries(root)?;
+    let contents: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry, OnceLock::new()))
+        .collect();
+    parallel::compute(&contents, |((path, kind), found)| {
+        let content = content(&root.join(path), *kind)?;
+        found.get_or_init(|| content);
+        Ok::<_, io::Error>(())
+    })?;
     let mut all = Sha256::new();
-    for (path, kind) in entries(root)? {
-        let full = root.join(&path);
-        let content = match kind {
-            NodeKind::Dir => "dir".to_owned(),
-            NodeKind::Link => {
-                let target = fs::read_link(&full)?;
-                format!(
-                    "link {}",
-                    hex(&Sha256::digest(target.as_os_str().as_bytes()))
-                )
-            }
-            NodeKind::File => {
-                let runs = fs::symlink_metadata(&full)?.permissions().mode() & 0o111 != 0;
-                format!(
-                    "{} {}",
-                    if runs { "program" } else { "file" },
-                    file_digest(&full)?
-                )
-            }
-        };
+    for ((path, _), content) in &contents {
+        let content = content.get().ok_or(io::ErrorKind::NotFound)?;
         // The length prevents a name from being read as the end of another entry.
         let name = path.as_os_str().as_bytes();
         all.update(format!("{content} {} ", name.len()).as_bytes());
         all.update(name);
     }
     Ok(hex(&all.finalize()))
+}
+
+/// What the digest covers of an entry besides its name.
+fn content(full: &Path, kind: NodeKind) -> io::Result<String> {
+    Ok(match kind {
+        NodeKind::Dir => "dir".to_owned(),
+        NodeKind::Link => {
+            let target = fs::read_link(full)?;
+            format!(
+                "link {}",
+                hex(&Sha256::digest(target.as_os_str().as_bytes()))
+            )
+        }
+        NodeKind::File => {
+            let runs = fs::symlink_metadata(full)?.permissions().mode() & 0o111 != 0;
+            format!(
+                "{} {}",
+                if runs { "program" } else { "file" },
+                file_digest(full)?
+            )
+        }
+    })
 }
 
 /// The digest of one file's bytes, in hex. Follows links: an interpreter often is one.
