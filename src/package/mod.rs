@@ -26,6 +26,7 @@ mod npm;
 mod npm_audit;
 mod npm_facts;
 mod npm_project;
+mod npm_settings;
 mod npm_warnings;
 mod osv;
 mod osv_range;

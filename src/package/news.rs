@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::advisory::{AdvisoryAnswer, LockedPackages, PublishedStatus};
 use super::directory::{LOCK, LOCK_BYTES_MAX, directory};
-use super::npm_facts::NpmRegistry;
+use super::npm_facts::{AskedAhead, NpmRegistry};
 use super::osv::AdvisoryFile;
 use super::staging::Staging;
 use super::uv_lock::{index, normal};
@@ -94,7 +94,13 @@ pub fn news(
         let tree = serde_json::from_str(&lock.text).unwrap_or_default();
         let locked = (&tree, &lock.packages);
         let dir = staging.dir().join("asked");
-        let registry = NpmRegistry::new(&dir, locked, &launch, &policy.server)?.without_cache();
+        let registry = NpmRegistry::new(
+            &dir,
+            locked,
+            AskedAhead::default(),
+            (&launch, &policy.server),
+        )?
+        .without_cache();
         let (status, advisories) = both(
             || registry.status(&package.name, &package.version),
             || with_advisories.then(|| registry.advisories(None)),

@@ -6,7 +6,7 @@
 //! Invariants: `--ignore-scripts` unless the user allowed scripts; no settings of a project are
 //! read, since the directory is mcpwrap's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use super::ParsedCommand;
 use super::client::{Call, FailedCall};
 use super::cutoff::Cutoff;
 use super::node::{interpreter, program};
-use super::npm_facts::NpmRegistry;
+use super::npm_facts::{AskedAhead, NpmRegistry};
 use super::npm_project::{
     NEWEST, empty_cache, exact, locked, main_package, options, write_dependencies, write_manifest,
 };
@@ -25,6 +25,7 @@ use super::request::{failed, not_whole, read};
 use super::tree::{entries, measure};
 use super::{advisory, archives};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::parallel;
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
@@ -44,14 +45,10 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     } else {
         wanted
     };
-    write_manifest(&root, request, &name, wanted)?;
-
     let options = options(launch, request.before);
     let common: Vec<&str> = options.iter().map(String::as_str).collect();
-    let npm = |args: &'static [&'static str]| Call::new("npm", &root).args(args).args(&common);
-    request.phase(InstallPhase::Resolving);
-    let lock = resolve(&root, &options, request.quick, server)
-        .map_err(|failed| too_young(request, *failed))?;
+    let asked = staging.join("asked");
+    let (lock, ahead) = resolve_and_ask(&root, &asked, request, (&name, wanted))?;
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
     let entries: Value = serde_json::from_str(&lock).unwrap_or_default();
     let (lock, entries) = exact(&root, entries, server)?;
@@ -59,11 +56,13 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     if version.is_empty() {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
     }
+    let cache = ahead.settings.as_ref().map(|all| all.cache.clone());
+    let cache = cache.ok_or_else(|| failed(server).cause("npm does not tell its settings"))?;
+    let registry = NpmRegistry::new(&asked, (&entries, &locked), ahead, (launch, server))?;
     let what = (name.as_str(), version.as_str(), wanted);
-    let registry = NpmRegistry::new(&staging.join("asked"), (&entries, &locked), launch, server)?;
     let (installed, told) = parallel::both(
         || {
-            let installed = ci(&root, request, &entries, &common);
+            let installed = ci(&root, request, (&entries, &cache), &common);
             request.phase(InstallPhase::Asking);
             installed
         },
@@ -72,7 +71,9 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     let installed = installed?;
     if request.scripts {
         // After the comparison, because they change files. The user's own setting may forbid them.
-        npm(&["rebuild", "--ignore-scripts=false"]).output()?;
+        let rebuild = ["rebuild", "--ignore-scripts=false"];
+        let call = Call::new("npm", &root).args(&rebuild).args(&common);
+        call.output()?;
     }
 
     let (files, bytes) = measure(&root);
@@ -113,7 +114,12 @@ struct CiResult {
 }
 
 /// Installs what the lock says, without scripts, and compares it with the archives.
-fn ci(root: &Path, request: &PinRequest<'_>, lock: &Value, options: &[&str]) -> Result<CiResult> {
+fn ci(
+    root: &Path,
+    request: &PinRequest<'_>,
+    (lock, cache): (&Value, &Path),
+    options: &[&str],
+) -> Result<CiResult> {
     let server = request.server;
     request.phase(InstallPhase::Installing);
     let run = |verb: &[&'static str]| Call::new("npm", root).args(verb).args(options).attempt();
@@ -132,12 +138,8 @@ fn ci(root: &Path, request: &PinRequest<'_>, lock: &Value, options: &[&str]) -> 
             .cause(warning));
     }
     request.phase(InstallPhase::Checking);
-    let cache = Call::new("npm", root)
-        .args(&["config", "get", "cache"])
-        .output()?;
-    let cache = PathBuf::from(String::from_utf8_lossy(&cache).trim());
     let compared =
-        archives::compare_npm(root, lock, &cache).map_err(|error| not_whole(server, &error))?;
+        archives::compare_npm(root, lock, cache).map_err(|error| not_whole(server, &error))?;
     Ok(CiResult {
         misfits: misfits(&said.err),
         not_compared: compared.without_archive,
@@ -189,6 +191,28 @@ fn native_modules(root: &Path) -> usize {
     let all = entries(root).unwrap_or_default();
     let is_native = |path: &Path| path.extension().is_some_and(|ending| ending == "node");
     all.iter().filter(|(path, _)| is_native(path)).count()
+}
+
+/// Lets npm choose the versions in `root`. Meanwhile, in `asked`, asks what does not depend on them.
+fn resolve_and_ask(
+    root: &Path,
+    asked: &Path,
+    request: &PinRequest<'_>,
+    (name, wanted): (&str, &str),
+) -> Result<(String, AskedAhead)> {
+    let server = request.server;
+    files::ensure_dir(asked).map_err(|problem| failed(server).cause(problem))?;
+    for dir in [root, asked] {
+        write_manifest(dir, request, name, wanted)?;
+    }
+    let options = options(request.launch, request.before);
+    request.phase(InstallPhase::Resolving);
+    let (lock, ahead) = parallel::both(
+        || resolve(root, &options, request.quick, server),
+        || AskedAhead::ask(asked, (name, wanted), request),
+    );
+    let lock = lock.map_err(|failed| too_young(request, *failed))?;
+    Ok((lock, ahead))
 }
 
 /// Lets npm choose the versions; the text of its lock file.

@@ -5,7 +5,6 @@
 //! packages of a scope with another registry count as not looked up. Nothing waits longer than
 //! `LIMIT`.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ use serde_json::{Map, Value};
 use super::advisory::{
     Advisory, AdvisoryAnswer, AdvisoryMatch, AdvisorySeverity, LockedPackages, count,
 };
-use super::client::{Call, FailedCall};
+use super::client::{Call, FailedCall, Said};
+use super::npm_settings::{NpmSettings, scope};
 
 /// The limit of all that is asked.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -28,24 +28,22 @@ const AUDIT: &[&str] = &[
     "--loglevel=warn",
 ];
 
+/// The answer of `npm audit`.
+pub(super) type Audited = Result<Said, Box<FailedCall>>;
+
 /// Asks for the packages of the lock in `dir`. `options` are those of every call there.
+pub(super) fn ask(dir: &Path, options: &[String]) -> Audited {
+    let call = Call::new("npm", dir).args(AUDIT).args(options);
+    call.quick(true).limit(LIMIT).attempt()
+}
+
+/// The advisories for the packages of the lock.
 pub(super) fn advisories(
-    dir: &Path,
+    answer: &Audited,
     locked: &LockedPackages,
-    options: &[String],
+    settings: Option<&NpmSettings>,
 ) -> AdvisoryAnswer {
-    let (answer, settings) = std::thread::scope(|scope| {
-        let settings = std::thread::Builder::new()
-            .spawn_scoped(scope, || NpmSettings::read(dir, locked, options));
-        let call = Call::new("npm", dir).args(AUDIT).args(options);
-        let answer = call.quick(true).limit(LIMIT).attempt();
-        let settings = match settings {
-            Ok(thread) => thread.join().ok().flatten(),
-            Err(_) => NpmSettings::read(dir, locked, options),
-        };
-        (answer, settings)
-    });
-    let report = match &answer {
+    let report = match answer {
         Ok(said) => serde_json::from_slice::<Value>(&said.out).unwrap_or_default(),
         Err(failed) => return AdvisoryAnswer::untold(reason(failed)),
     };
@@ -58,14 +56,13 @@ pub(super) fn advisories(
             "npm is set to work offline, or its settings are unreadable",
         );
     };
-    let is_elsewhere =
-        |name: &str| scope(name).is_some_and(|scope| settings.elsewhere.contains(scope));
+    let scopes = settings.elsewhere(locked.keys().map(String::as_str));
+    let is_elsewhere = |name: &str| scope(name).is_some_and(|scope| scopes.contains(scope));
     let (asked, elsewhere): (LockedPackages, LockedPackages) = locked
         .clone()
         .into_iter()
         .partition(|(name, _)| !is_elsewhere(name));
-    let untold = settings
-        .elsewhere
+    let untold = scopes
         .iter()
         .map(|scope| format!("packages of {scope} have another registry, which npm does not ask"));
     let answer = AdvisoryAnswer {
@@ -80,12 +77,6 @@ pub(super) fn advisories(
     answer.sorted()
 }
 
-/// `@scope` of a package.
-fn scope(name: &str) -> Option<&str> {
-    let (scope, _) = name.split_once('/')?;
-    scope.starts_with('@').then_some(scope)
-}
-
 /// Why there is no answer.
 fn reason(failed: &FailedCall) -> String {
     let warning = failed.said.lines().find_map(|line| {
@@ -98,45 +89,6 @@ fn reason(failed: &FailedCall) -> String {
     let why = warning.or_else(|| cause.cloned());
     let why = why.unwrap_or_else(|| failed.error.what.clone());
     format!("this registry does not tell: {why}")
-}
-
-/// The settings of npm that decide what an audit covers.
-struct NpmSettings {
-    offline: bool,
-    /// Scopes with a registry of their own.
-    elsewhere: BTreeSet<String>,
-}
-
-impl NpmSettings {
-    fn read(dir: &Path, locked: &LockedPackages, options: &[String]) -> Option<Self> {
-        let scopes: BTreeSet<&str> = locked.keys().filter_map(|name| scope(name)).collect();
-        let keys = scopes.iter().map(|scope| format!("{scope}:registry"));
-        let keys: Vec<_> = ["registry".to_owned(), "offline".to_owned()]
-            .into_iter()
-            .chain(keys)
-            .collect();
-        let call = Call::new("npm", dir).args(&["config", "get"]).args(&keys);
-        let said = call.args(options).limit(LIMIT).output().ok()?;
-        let said = String::from_utf8_lossy(&said).into_owned();
-        let value = |key: &str| {
-            let lines = said.lines().filter_map(|line| line.split_once('='));
-            let mut values = lines.filter(|(name, _)| *name == key);
-            values.next().map(|(_, value)| value.trim_end_matches('/'))
-        };
-        let main = value("registry")?;
-        let has_own = |scope: &&str| {
-            let own = value(&format!("{scope}:registry"));
-            own.is_none_or(|own| own != "undefined" && own != main)
-        };
-        Some(Self {
-            offline: value("offline")? != "false",
-            elsewhere: scopes
-                .into_iter()
-                .filter(has_own)
-                .map(str::to_owned)
-                .collect(),
-        })
-    }
 }
 
 /// The advisories of a report that concern a locked version.

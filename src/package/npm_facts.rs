@@ -14,6 +14,7 @@ use super::advisory::{AdvisoryAnswer, LockedPackages, PublishedStatus};
 use super::client::Call;
 use super::cutoff::Cutoff;
 use super::npm_project::{NEWEST, empty_cache, options, write_lock};
+use super::npm_settings::{NpmSettings, scope};
 use super::osv::AdvisoryFile;
 use super::request::{PinReport, PinRequest, failed};
 use super::{Registry, npm_audit};
@@ -22,20 +23,47 @@ use crate::files;
 use crate::parallel::both;
 use crate::secret::ServerName;
 
+/// What was asked before npm had chosen the versions.
+#[derive(Debug, Default)]
+pub(super) struct AskedAhead {
+    /// None: not asked, or npm does not tell.
+    pub(super) settings: Option<NpmSettings>,
+    /// The version that was wanted, if it is an exact one, and what the registry says of it.
+    facts: Option<(String, PinReport)>,
+}
+
+impl AskedAhead {
+    /// Asks in a directory that has a `package.json`, while npm resolves in another one.
+    pub(super) fn ask(dir: &Path, (name, wanted): (&str, &str), request: &PinRequest<'_>) -> Self {
+        let options = options(request.launch, None);
+        let settings = NpmSettings::read(dir, &options);
+        let asking = Asking {
+            dir,
+            options: &options,
+            settings: settings.as_ref(),
+            is_quick: request.quick,
+        };
+        let is_exact = semver::Version::parse(wanted).is_ok();
+        let facts = is_exact.then(|| (wanted.to_owned(), asking.facts(name, wanted)));
+        Self { settings, facts }
+    }
+}
+
 /// The registry of a project, with the user's settings and the options of the command.
 pub(super) struct NpmRegistry<'a> {
     dir: PathBuf,
     locked: &'a LockedPackages,
     options: Vec<String>,
+    ahead: AskedAhead,
 }
 
 impl<'a> NpmRegistry<'a> {
-    /// Writes the project with this lock into a new directory.
+    /// Writes the project with this lock into a directory.
     pub(super) fn new(
         dir: &Path,
         (lock, locked): (&Value, &'a LockedPackages),
-        launch: &ParsedCommand,
-        server: &ServerName,
+        ahead: AskedAhead,
+        (launch, server): (&ParsedCommand, &ServerName),
     ) -> Result<Self> {
         files::ensure_dir(dir).map_err(|problem| failed(server).cause(problem))?;
         write_lock(dir, lock, server)?;
@@ -43,6 +71,7 @@ impl<'a> NpmRegistry<'a> {
             dir: dir.to_path_buf(),
             locked,
             options: options(launch, None),
+            ahead,
         })
     }
 
@@ -59,28 +88,26 @@ impl<'a> NpmRegistry<'a> {
         (name, version, wanted): (&str, &str, &str),
         request: &PinRequest<'_>,
     ) -> PinReport {
-        let dir = &self.dir;
-        let common: Vec<&str> = self.options.iter().map(String::as_str).collect();
+        let asking = Asking {
+            dir: &self.dir,
+            options: &self.options,
+            settings: self.ahead.settings.as_ref(),
+            is_quick: false,
+        };
         let (report, advisories) = both(
             || {
-                let report = registry_facts(dir, (name, version), &common);
+                let known = self.ahead.facts.as_ref();
+                let known = known.filter(|(asked, _)| asked == version);
+                let report = match known {
+                    Some((_, report)) => report.clone(),
+                    None => asking.facts(name, version),
+                };
                 let age = request.before.and_then(Cutoff::age);
+                let what = (name, version, wanted);
                 PinReport {
                     age_unknown: age.filter(|_| report.published.is_none()),
-                    passed_over: passed_over(
-                        dir,
-                        (name, version, wanted),
-                        request,
-                        &report,
-                        &common,
-                    ),
-                    publisher_before: publisher_before(
-                        dir,
-                        (name, version),
-                        request,
-                        &report,
-                        &common,
-                    ),
+                    passed_over: passed_over(&asking, what, request, &report),
+                    publisher_before: publisher_before(&asking, (name, version), request, &report),
                     ..report
                 }
             },
@@ -94,10 +121,15 @@ impl<'a> NpmRegistry<'a> {
 
     /// The advisories for the packages of the lock, from a file or from the registry.
     pub(super) fn advisories(&self, file: Option<&AdvisoryFile>) -> AdvisoryAnswer {
-        match file {
-            Some(file) => file.advisories(Registry::Npm, self.locked),
-            None => npm_audit::advisories(&self.dir, self.locked, &self.options),
+        if let Some(file) = file {
+            return file.advisories(Registry::Npm, self.locked);
         }
+        let ask = || npm_audit::ask(&self.dir, &self.options);
+        if let Some(settings) = &self.ahead.settings {
+            return npm_audit::advisories(&ask(), self.locked, Some(settings));
+        }
+        let (answer, settings) = both(ask, || NpmSettings::read(&self.dir, &self.options));
+        npm_audit::advisories(&answer, self.locked, settings.as_ref())
     }
 
     /// What the registry says of a version that was published.
@@ -134,115 +166,103 @@ impl<'a> NpmRegistry<'a> {
     }
 }
 
-/// What the registry reports about one version. No answer is not an error.
-fn registry_facts(root: &Path, (name, version): (&str, &str), common: &[&str]) -> PinReport {
-    let what = format!("{name}@{version}");
-    let args: Vec<_> = ["view", &what, "--json"]
-        .iter()
-        .chain(common)
-        .copied()
-        .collect();
-    let answer = Call::new("npm", root)
-        .args(&args)
-        .output()
-        .unwrap_or_default();
-    let facts: Value = serde_json::from_slice(&answer).unwrap_or_default();
-    let at = |keys: &[&str]| keys.iter().try_fold(&facts, |value, key| value.get(key));
-    let text = |keys: &[&str]| at(keys).and_then(Value::as_str).map(str::to_owned);
-    let people = at(&["maintainers"])
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let person = |one: &Value| {
-        one.as_str()
-            .or(one.get("name").and_then(Value::as_str))
-            .map(str::to_owned)
-    };
-    let latest = text(&["dist-tags", "latest"]);
-    PinReport {
-        publisher: text(&["_npmUser"])
-            .or_else(|| text(&["_npmUser", "name"]))
-            .map(|who| {
-                let name = who.split(" <").next().unwrap_or_default();
-                name.to_owned()
-            }),
-        deprecated: text(&["deprecated"]).filter(|text| !text.is_empty()),
-        published: text(&["time", version]).map(|time| time.chars().take(10).collect()),
-        maintainers: people.iter().filter_map(person).collect(),
-        attested: at(&["dist"]).and_then(|dist| attested(root, name, dist, common)),
-        latest_published: latest.as_deref().and_then(|latest| text(&["time", latest])),
-        latest,
-        ..PinReport::default()
-    }
+/// Where and how a registry is asked.
+struct Asking<'a> {
+    dir: &'a Path,
+    /// Those of every call there.
+    options: &'a [String],
+    settings: Option<&'a NpmSettings>,
+    /// Whether to give up soon.
+    is_quick: bool,
 }
 
-/// Whether a version has a signed attestation. None if the registry never tells: neither of another
-/// version of the package, nor of npm's own, which has one at the main registry.
-fn attested(root: &Path, name: &str, dist: &Value, common: &[&str]) -> Option<bool> {
-    if dist.get("attestations").is_some() {
-        return Some(true);
+impl Asking<'_> {
+    /// What the registry reports about one version. No answer is not an error.
+    fn facts(&self, name: &str, version: &str) -> PinReport {
+        let what = format!("{name}@{version}");
+        let args = ["view", &what, "--json"];
+        let call = Call::new("npm", self.dir).args(&args).args(self.options);
+        let answer = call.quick(self.is_quick).output().unwrap_or_default();
+        let facts: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        let at = |keys: &[&str]| keys.iter().try_fold(&facts, |value, key| value.get(key));
+        let text = |keys: &[&str]| at(keys).and_then(Value::as_str).map(str::to_owned);
+        let people = at(&["maintainers"])
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let person = |one: &Value| {
+            one.as_str()
+                .or(one.get("name").and_then(Value::as_str))
+                .map(str::to_owned)
+        };
+        let latest = text(&["dist-tags", "latest"]);
+        PinReport {
+            publisher: text(&["_npmUser"])
+                .or_else(|| text(&["_npmUser", "name"]))
+                .map(|who| {
+                    let name = who.split(" <").next().unwrap_or_default();
+                    name.to_owned()
+                }),
+            deprecated: text(&["deprecated"]).filter(|text| !text.is_empty()),
+            published: text(&["time", version]).map(|time| time.chars().take(10).collect()),
+            maintainers: people.iter().filter_map(person).collect(),
+            attested: at(&["dist"]).and_then(|dist| self.attested(name, dist)),
+            latest_published: latest.as_deref().and_then(|latest| text(&["time", latest])),
+            latest,
+            ..PinReport::default()
+        }
     }
-    let reported = |name: &str, version: &str| {
-        let address = "dist.attestations.url";
-        field(root, (name, version), address, common).is_some()
-    };
-    let of_npm = || {
+
+    /// Whether a version has a signed attestation. None if the registry never tells: neither of another
+    /// version of the package, nor of npm's own, which has one at the main registry.
+    fn attested(&self, name: &str, dist: &Value) -> Option<bool> {
+        if dist.get("attestations").is_some() {
+            return Some(true);
+        }
+        let reported = |name: &str, version: &str| {
+            let address = "dist.attestations.url";
+            self.field((name, version), address).is_some()
+        };
         // A scope may have a registry of its own, of which npm's package says nothing.
-        let scope = name.split_once('/').map(|(scope, _)| scope);
-        let is_elsewhere = scope.is_some_and(|scope| has_registry(root, scope, common));
-        !is_elsewhere && reported("npm", "latest")
-    };
-    let (of_package, of_npm) = both(|| reported(name, "*"), of_npm);
-    (of_package || of_npm).then_some(false)
-}
+        let is_elsewhere = scope(name).is_some_and(|scope| {
+            let settings = self.settings;
+            settings.is_none_or(|settings| settings.is_elsewhere(scope))
+        });
+        let tells = reported(name, "*") || (!is_elsewhere && reported("npm", "latest"));
+        tells.then_some(false)
+    }
 
-/// Whether a scope has a registry of its own, or may have.
-fn has_registry(root: &Path, scope: &str, common: &[&str]) -> bool {
-    let key = format!("{scope}:registry");
-    let args = ["config", "get", &key];
-    let call = Call::new("npm", root).args(&args);
-    let said = call.args(common).output();
-    said.map_or(true, |said| {
-        String::from_utf8_lossy(&said).trim() != "undefined"
-    })
-}
-
-/// One field of what the registry reports about a version, if it is there.
-fn field(
-    root: &Path,
-    (name, version): (&str, &str),
-    field: &str,
-    options: &[&str],
-) -> Option<String> {
-    let args = ["view", &format!("{name}@{version}"), field];
-    let answer = Call::new("npm", root).args(&args).args(options).output();
-    let text = String::from_utf8_lossy(&answer.ok()?).trim().to_owned();
-    (!text.is_empty()).then_some(text)
+    /// One field of what the registry reports about a version, if it is there.
+    fn field(&self, (name, version): (&str, &str), field: &str) -> Option<String> {
+        let args = ["view", &format!("{name}@{version}"), field];
+        let call = Call::new("npm", self.dir).args(&args).args(self.options);
+        let answer = call.quick(self.is_quick).output().ok()?;
+        let text = String::from_utf8_lossy(&answer).trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    }
 }
 
 /// Who published the known version, if it was somebody else.
 fn publisher_before(
-    root: &Path,
+    asking: &Asking<'_>,
     (name, version): (&str, &str),
     request: &PinRequest<'_>,
     report: &PinReport,
-    options: &[&str],
 ) -> Option<String> {
     let now = report.publisher.as_ref()?;
     let known = request
         .known
         .filter(|known| known.name == name && known.version != version)?;
-    let before = field(root, (name, &known.version), "_npmUser.name", options)?;
+    let before = asking.field((name, &known.version), "_npmUser.name")?;
     (before != *now).then_some(before)
 }
 
 /// Why the latest version was not taken, if it was not.
 fn passed_over(
-    root: &Path,
+    asking: &Asking<'_>,
     (name, version, wanted): (&str, &str, &str),
     request: &PinRequest<'_>,
     report: &PinReport,
-    options: &[&str],
 ) -> Option<String> {
     let latest = report.latest.as_deref()?;
     if wanted != NEWEST || latest == version || matches!(request.before, Some(Cutoff::Day(_))) {
@@ -254,7 +274,7 @@ fn passed_over(
     {
         return Some(format!("{latest}, {why}"));
     }
-    let needed = field(root, (name, latest), "engines.node", options);
+    let needed = asking.field((name, latest), "engines.node");
     Some(match needed {
         Some(needed) => format!("{latest}, which needs Node.js {needed}"),
         None => latest.to_owned(),
