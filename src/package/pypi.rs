@@ -37,15 +37,13 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         .clone()
         .ok_or_else(|| failed(server).cause("no package named"))?;
     request.phase(InstallPhase::Resolving);
-    let (python, lock, root) = if local::find("uv").is_some() {
+    // pip installs while it resolves.
+    let (python, lock, built) = if local::find("uv").is_some() {
         let (python, lock) = resolved(staging, request, &name)?;
-        request.phase(InstallPhase::Installing);
-        let root = sync(staging, request, &python)?;
-        request.phase(InstallPhase::Checking);
-        archives::compare_python(&root).map_err(|error| not_whole(server, &error))?;
-        (python, lock, root)
+        (python, lock, None)
     } else {
-        pip::build(staging, request, &name)?
+        let (python, lock, root) = pip::build(staging, request, &name)?;
+        (python, lock, Some(root))
     };
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
 
@@ -56,12 +54,20 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     let Some((version, integrity)) = found else {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
     };
-    request.phase(InstallPhase::Asking);
+    let (root, told) = both(
+        || {
+            let root = built.map_or_else(|| installed(staging, request, &python), Ok);
+            request.phase(InstallPhase::Asking);
+            root
+        },
+        || {
+            let about = (key.as_str(), version.as_str(), integrity.as_str());
+            tell(staging, request, &python, &lock, (about, &locked))
+        },
+    );
+    let root = root?;
     let (files, bytes) = measure(&root);
-    let age = request.before.and_then(Cutoff::age);
-    let told = tell(staging, request, &python, &lock, (&key, integrity, &locked));
     let report = PinReport {
-        age_unknown: age.filter(|_| told.published.is_none()),
         packages: locked.len(),
         files,
         bytes,
@@ -90,12 +96,6 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         scripts: request.scripts,
         ..Package::bare(PackageSource::Pypi)
     };
-    let (latest, passed_over) = newest(staging, request, &package);
-    let report = PinReport {
-        latest,
-        passed_over,
-        ..report
-    };
     Ok(Built {
         package,
         report,
@@ -104,33 +104,49 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     })
 }
 
-/// What the registry tells of the package. No answer is not an error.
+/// Installs what the lock says, and compares it with the packages' lists.
+fn installed(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<PathBuf> {
+    request.phase(InstallPhase::Installing);
+    let root = sync(staging, request, python)?;
+    request.phase(InstallPhase::Checking);
+    archives::compare_python(&root).map_err(|error| not_whole(request.server, &error))?;
+    Ok(root)
+}
+
+/// What the registry tells of the package. No answer is not an error. Nothing here waits for another
+/// question, and an installation can run at the same time.
 fn tell(
     staging: &Path,
     request: &PinRequest<'_>,
     python: &Python,
     lock: &str,
-    (key, integrity, locked): (&str, &str, &LockedPackages),
+    ((key, version, integrity), locked): ((&str, &str, &str), &LockedPackages),
 ) -> PinReport {
-    let (archive, advisories) = both(
-        || {
-            let index = index(lock, key);
-            provenance::archive_facts(staging, &python.path, &index, key, integrity)
-        },
-        || {
-            let all = (key, locked);
-            let ask = || pypi_audit::advisories(staging, &python.path, lock, request.launch, all);
-            let in_file = request
-                .advisories
-                .map(|file| file.advisories(Registry::Pypi, locked));
-            in_file.unwrap_or_else(ask)
-        },
-    );
+    let ask_archive = || {
+        let index = index(lock, key);
+        provenance::archive_facts(staging, &python.path, &index, key, integrity)
+    };
+    let ask_advisories = || {
+        let all = (key, locked);
+        let ask = || pypi_audit::advisories(staging, &python.path, lock, request.launch, all);
+        let in_file = request
+            .advisories
+            .map(|file| file.advisories(Registry::Pypi, locked));
+        in_file.unwrap_or_else(ask)
+    };
+    let ask_newest = || newest(staging, request, (key, version), &python.path);
+    let ((archive, advisories), (latest, passed_over)) =
+        both(|| both(ask_archive, ask_advisories), ask_newest);
+    let published = published(lock, key);
+    let age = request.before.and_then(Cutoff::age);
     PinReport {
-        published: published(lock, key),
+        age_unknown: age.filter(|_| published.is_none()),
+        published,
         attested: archive.as_ref().and_then(|archive| archive.attested),
         yanked: archive.as_ref().and_then(ArchiveFacts::yanked),
         advisories: Some(advisories),
+        latest,
+        passed_over,
         ..PinReport::default()
     }
 }

@@ -28,6 +28,14 @@ const PASSED: &[&str] = &[
     "--allow-insecure-host",
 ];
 
+/// A package, the Python that it is for (empty: the default one), and whether it may be built from source.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    name: &'a str,
+    python: &'a str,
+    scripts: bool,
+}
+
 /// The version that `build` would install now.
 pub(super) fn latest(
     dir: &Path,
@@ -36,41 +44,52 @@ pub(super) fn latest(
     server: &ServerName,
     before: Option<Cutoff>,
 ) -> Result<String> {
+    let wanted = Wanted {
+        name: &package.name,
+        python: &package.interpreter,
+        scripts: package.scripts,
+    };
     let mut options = Vec::new();
     options.extend((!package.scripts).then_some("--no-build"));
     let moment = before.map(|cutoff| cutoff.to_string());
     if let Some(moment) = &moment {
         let dated = [options.as_slice(), &["--exclude-newer", moment]].concat();
-        let found = compiled(dir, package, launch, server, &dated);
+        let found = compiled(dir, wanted, launch, server, &dated);
         // A registry that does not say when its files were published has none that are old enough.
         match found {
             Err(_) if before.is_some_and(Cutoff::is_default) => {}
             found => return found,
         }
     }
-    compiled(dir, package, launch, server, &options)
+    compiled(dir, wanted, launch, server, &options)
 }
 
 /// The latest version of a package, and what is to be said if another one was chosen.
 pub(super) fn newest(
     dir: &Path,
     request: &PinRequest<'_>,
-    package: &Package,
+    (name, version): (&str, &str),
+    python: &str,
 ) -> (Option<String>, Option<String>) {
-    let answer = compiled(dir, package, request.launch, request.server, &["--no-deps"]);
+    let wanted = Wanted {
+        name,
+        python,
+        scripts: request.scripts,
+    };
+    let answer = compiled(dir, wanted, request.launch, request.server, &["--no-deps"]);
     let latest = answer.ok().filter(|version| !version.is_empty());
     let is_day = matches!(request.before, Some(Cutoff::Day(_)));
     let is_chosen = is_day || request.to.is_some_and(|to| to != "latest");
     let other = latest
         .as_ref()
-        .filter(|latest| !is_chosen && **latest != package.version);
+        .filter(|latest| !is_chosen && *latest != version);
     let is_young = || {
         let cutoff = request.before?;
         let dated = ["--no-deps", "--exclude-newer", &cutoff.to_string()];
-        let old = compiled(dir, package, request.launch, request.server, &dated);
+        let old = compiled(dir, wanted, request.launch, request.server, &dated);
         let age = cutoff
             .age()
-            .filter(|_| old.as_ref().ok() == Some(&package.version));
+            .filter(|_| old.as_ref().is_ok_and(|old| old == version));
         age.map(|age| format!("published less than {age} ago, and a version must be that old"))
     };
     let passed_over = other.map(|latest| match is_young() {
@@ -85,14 +104,18 @@ pub(super) fn newest(
 /// The version that uv chooses with these options.
 fn compiled(
     dir: &Path,
-    package: &Package,
+    wanted: Wanted<'_>,
     launch: &ParsedCommand,
     server: &ServerName,
     options: &[&str],
 ) -> Result<String> {
-    let (name, python) = (package.name.as_str(), package.interpreter.as_str());
+    let Wanted {
+        name,
+        python,
+        scripts,
+    } = wanted;
     if local::find("uv").is_none() {
-        return pip::latest(dir, name, python, package.scripts);
+        return pip::latest(dir, name, python, scripts);
     }
     let wanted = dir.join("wanted.in");
     write(&wanted, name.as_bytes(), server)?;
