@@ -191,3 +191,34 @@ fn profiles_come_before_the_command_too() {
     golden::check("grant/profiles.txt", &portable(&test, &shown));
     assert_eq!(last(&shown, 1), ["  command    server"]);
 }
+
+/// What cannot start without a pin says so before the name is typed, and not once more afterwards.
+#[test]
+fn a_server_that_is_not_pinned_is_known_before_the_answer() {
+    let test = case();
+    std::fs::copy(fake_server(), test.programs().join("npx")).unwrap();
+    let policy = "version = 1\ncommand = [\"npx\", \"-y\", \"server\"]\n";
+    test.write_policy("github", policy);
+    golden::check(
+        "grant/unpinned.txt",
+        &portable(&test, &shown(&test, "github")),
+    );
+    let why = "server `github` will be refused: not pinned; run `mcpwrap pin github`";
+    for (words, name) in [
+        (&["grant", "github"][..], "github"),
+        (&["grant", "--again"], "again"),
+    ] {
+        let mut terminal = test.terminal(words);
+        terminal.expect("to confirm: ").enter(name);
+        let (code, screen) = terminal.end();
+        assert_eq!(code, 0, "{screen}");
+        let screen = unwrapped(&screen.replace('\r', ""));
+        let (before, after) = screen.split_once("to confirm: ").unwrap();
+        assert!(before.contains(why), "{screen}");
+        assert!(!after.contains("will be refused"), "{screen}");
+        test.ok(&["revoke", "--all"]);
+    }
+    // A script has no question.
+    let granted = test.ok(&["grant", "github", "--yes"]);
+    assert!(granted.stderr.contains(why), "{granted}");
+}

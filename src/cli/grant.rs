@@ -65,7 +65,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         Approval::Granted => {
             granted(policy);
             needs(cx, policy);
-            if let Some(why) = notes::refused(policy, &config) {
+            // The question has said it, if there was one.
+            let why = notes::refused(policy, &config).filter(|_| !actor.is_asked());
+            if let Some(why) = why {
                 print::warning(&format!("server `{}` {why}", policy.server));
             }
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use super::approve;
-use super::question::question;
+use super::question;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -168,7 +168,7 @@ pub fn grant(
     if actor.is_asked() {
         let questions = resolved
             .iter()
-            .map(|(policy, found)| question(dirs, policy, found, &keys));
+            .map(|(policy, found)| question::of_grant(dirs, config, policy, found, &keys));
         agree(&questions.collect::<Vec<_>>().join("\n"))?;
     }
     for (policy, found) in &resolved {

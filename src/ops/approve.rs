@@ -1,7 +1,7 @@
 //! Approves policies in their current form: writes the record first, then the sealed grant.
 
 use super::actor::Actor;
-use super::question::question;
+use super::question;
 use crate::audit::{Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
@@ -46,7 +46,10 @@ pub fn grant(
             None => keys.insert(open_keys(dirs, config)?),
         };
         if actor.is_asked() {
-            agree(policy, &question(dirs, policy, &resolved, keys))?;
+            agree(
+                policy,
+                &question::of_grant(dirs, config, policy, &resolved, keys),
+            )?;
         }
         approve(dirs, policy, &resolved, keys, actor)?;
         done(policy, Approval::Granted);

@@ -2,12 +2,13 @@
 //!
 //! Invariants: no text of a policy can look like a line of mcpwrap, or push what matters off the screen.
 //! Everything is bounded (`policy::bounds`), escaped, and wrapped behind the column of names; what the
-//! server gets and what runs stands last, right above the prompt. A difference is shown against a text
-//! that a seal proves, and against nothing else.
+//! server gets and what runs stands last, right above the prompt; only that it will not start is said
+//! below. A difference is shown against a text that a seal proves, and against nothing else.
 
 use similar::TextDiff;
 
-use super::notes::notes;
+use super::notes::{notes, refused};
+use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::printable;
 use crate::grant::{self, GrantState, LastPolicy};
@@ -48,6 +49,22 @@ pub fn question(dirs: &Dirs, policy: &Policy, resolved: &Resolved, keys: &Keys) 
         parts.last,
     ];
     wrapped(&lines.concat())
+}
+
+/// The same for a grant alone: below what starts, that it will not start without a pin.
+pub fn of_grant(
+    dirs: &Dirs,
+    config: &Config,
+    policy: &Policy,
+    resolved: &Resolved,
+    keys: &Keys,
+) -> String {
+    let mut text = question(dirs, policy, resolved, keys);
+    if let Some(why) = refused(policy, config) {
+        let note = ("note", format!("server `{}` {why}", policy.server));
+        text.push_str(&wrapped(&summary::rows(&[note])));
+    }
+    text
 }
 
 /// When it was revoked, and what changed since the last grant.
