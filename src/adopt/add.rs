@@ -1,39 +1,51 @@
-//! Adds an entry for a server to the configs of clients, and takes it out again.
+//! Plans a new entry for a server in the config of a client, or in a file that the user named.
 //!
-//! Invariants: an entry that exists is never replaced; a file is written only if it is unchanged since
-//! it was read; the journal and the log have the change before the file does. An entry that was edited
-//! stays.
+//! Invariants: an entry that exists is never replaced; a file that git tracks is not changed unless the user
+//! names it.
 
 use std::path::{Path, PathBuf};
 
-use super::journal::{self, AddedRecord, FileBefore, JournalLine};
-use super::replace::{self, ReplaceError};
-use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
+use super::journal::FileBefore;
+use super::replace;
 use crate::client::document::Document;
 use crate::client::entry::entries;
 use crate::client::entry_text::NewEntry;
 use crate::client::form::{EntryHome, home_of};
 use crate::client::insert::{empty_text, insert};
-use crate::client::insertion::{Insertion, StayReason};
-use crate::client::own_file::{has_directory, own_file};
+use crate::client::insertion::Insertion;
+use crate::client::own_file::{has_directory, of_named, own_file};
 use crate::client::places::Base;
-use crate::client::table::KnownClient;
+use crate::client::table::{KnownClient, client};
 use crate::client::tree::FileFormat;
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result, printable};
-use crate::files::{self, io_text};
-use crate::ops::actor::Actor;
+use crate::files::io_text;
+use crate::policy::summary;
 use crate::scan::clients::{self, ClientFile};
-use crate::secret::{Keys, ServerName};
+use crate::scan::git;
+use crate::secret::ServerName;
+
+/// A config that was chosen for an entry.
+#[derive(Clone, Debug)]
+pub enum AddPlace {
+    /// That of a client.
+    Own(&'static KnownClient),
+    /// A file that the user named, as an absolute path.
+    Named(PathBuf),
+}
 
 /// Where an entry goes, and the change.
 #[derive(Debug)]
 pub struct AddTarget {
-    pub client: &'static KnownClient,
+    pub place: AddPlace,
+    /// None for a file that the user named and that no known client reads.
+    pub client: Option<&'static KnownClient>,
     /// The path as found.
     pub path: PathBuf,
+    /// Whether the user named a file that git tracks, which others use too.
+    pub is_shared: bool,
     /// None for a file that does not exist.
-    file: Option<ClientFile>,
+    pub(super) file: Option<ClientFile>,
     /// None if the file has the entry already.
     pub change: Option<AddChange>,
 }
@@ -41,9 +53,9 @@ pub struct AddTarget {
 /// The change of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddChange {
-    text: String,
+    pub(super) text: String,
     pub insertion: Insertion,
-    before: FileBefore,
+    pub(super) before: FileBefore,
 }
 
 /// The directories in which clients keep their configs.
@@ -52,30 +64,19 @@ pub fn base(dirs: &Dirs) -> Base {
     Base::new(dirs.home(), &here, dirs::client_directory)
 }
 
-/// Reads the config of a client and plans the entry. `program` is the absolute path of mcpwrap.
+/// Reads a config and plans the entry. `program` is the absolute path of mcpwrap.
 ///
 /// # Errors
 /// `usage` if the form of its entries is not known; `entry-exists`; `file-unusable`.
 pub fn target(
     dirs: &Dirs,
-    client: &'static KnownClient,
+    place: &AddPlace,
     server: &ServerName,
     program: &str,
 ) -> Result<AddTarget> {
-    let home = home_of(client.id);
-    let path = home.and_then(|home| own_file(&base(dirs), home));
-    let (Some(home), Some(path)) = (home, path) else {
-        return Err(Error::new(
-            Code::Usage,
-            format!("cannot add server `{server}` to {}", client.name),
-        )
-        .cause("mcpwrap does not know how its configs are written")
-        .hint(format!(
-            "add an entry by hand that starts `{program}` with the arguments `run {server}`"
-        )));
-    };
-    let refused = |cause: String| refused(dirs, server, &path, cause);
-    let file = clients::read_own(client, &path).map_err(|error| refused(io_text(&error)))?;
+    let base = base(dirs);
+    let (path, file, home) = located(dirs, &base, place, server, program)?;
+    let refused = |cause: String| refused(dirs, place, server, &path, cause);
     let arguments = ["run".to_owned(), server.to_string()];
     let entry = NewEntry {
         name: server.as_str(),
@@ -84,8 +85,17 @@ pub fn target(
     };
     let change = match &file {
         None => {
-            if !has_directory(&base(dirs), &path) {
-                let why = "the directory of this client does not exist: start the client once";
+            let has_directory = match place {
+                AddPlace::Own(_) => has_directory(&base, &path),
+                AddPlace::Named(path) => path.parent().is_some_and(Path::is_dir),
+            };
+            if !has_directory {
+                let why = match place {
+                    AddPlace::Own(_) => {
+                        "the directory of this client does not exist: start the client once"
+                    }
+                    AddPlace::Named(_) => "its directory does not exist",
+                };
                 return Err(refused(why.to_owned()));
             }
             let format = format_of(&path);
@@ -93,10 +103,10 @@ pub fn target(
         }
         Some(file) => {
             let document = file.document.as_ref().map_err(|why| refused(why.clone()))?;
-            if has_entry(dirs, document, home, server, &path)? {
+            if has_entry(dirs, document, home, server, (place, &path))? {
                 None
             } else {
-                writable(file).map_err(refused)?;
+                writable(file, &dirs.tilde(&path)).map_err(refused)?;
                 let text = document.text.clone();
                 let before = if text.trim().is_empty() {
                     FileBefore::Blank(text.clone())
@@ -107,22 +117,86 @@ pub fn target(
             }
         }
     };
+    let is_named = matches!(place, AddPlace::Named(_));
+    let target = file.as_ref().map(|file| &file.target);
     Ok(AddTarget {
-        client,
+        place: place.clone(),
+        client: client(home.client),
+        is_shared: is_named && target.is_some_and(|target| git::tracks(target)),
         path,
         file,
         change,
     })
 }
 
-fn refused(dirs: &Dirs, server: &ServerName, path: &Path, cause: String) -> Error {
+/// The path of a config, what is in it, and the form of its entries.
+fn located(
+    dirs: &Dirs,
+    base: &Base,
+    place: &AddPlace,
+    server: &ServerName,
+    program: &str,
+) -> Result<(PathBuf, Option<ClientFile>, &'static EntryHome)> {
+    let unknown = |to: &str, cause: &str| {
+        Error::new(Code::Usage, format!("cannot add server `{server}` to {to}"))
+            .cause(cause)
+            .hint(format!(
+                "add an entry by hand that starts `{program}` with the arguments `run {server}`"
+            ))
+    };
+    let read = |client, path: &Path| {
+        let is_named = matches!(place, AddPlace::Named(_));
+        clients::read_one(client, path, is_named)
+            .map_err(|error| refused(dirs, place, server, path, io_text(&error)))
+    };
+    match place {
+        AddPlace::Own(client) => {
+            let home = home_of(client.id);
+            let path = home.and_then(|home| own_file(base, home));
+            let (Some(home), Some(path)) = (home, path) else {
+                let cause = "mcpwrap does not know how its configs are written";
+                return Err(unknown(client.name, cause));
+            };
+            let file = read(Some(*client), &path)?;
+            Ok((path, file, home))
+        }
+        AddPlace::Named(path) => {
+            let file = read(None, path)?;
+            let document = match &file {
+                None => None,
+                Some(file) => {
+                    let document = file.document.as_ref();
+                    Some(document.map_err(|why| refused(dirs, place, server, path, why.clone()))?)
+                }
+            };
+            let home = of_named(base, path, document).ok_or_else(|| {
+                let cause =
+                    "mcpwrap does not know which client reads it, and it has no servers yet";
+                unknown(&format!("`{}`", dirs.tilde(path)), cause)
+            })?;
+            Ok((path.clone(), file, home))
+        }
+    }
+}
+
+fn refused(
+    dirs: &Dirs,
+    place: &AddPlace,
+    server: &ServerName,
+    path: &Path,
+    cause: String,
+) -> Error {
     let shown = dirs.tilde(path);
+    let hint = match place {
+        AddPlace::Own(_) => "fix the file, or choose another client with `--client ID`",
+        AddPlace::Named(_) => "fix the file, or name another one with `--config FILE`",
+    };
     Error::new(
         Code::FileUnusable,
         format!("cannot add server `{server}` to `{shown}`"),
     )
     .cause(cause)
-    .hint("fix the file, or choose another client with `--client ID`")
+    .hint(hint)
 }
 
 fn change(
@@ -163,7 +237,7 @@ fn has_entry(
     document: &Document,
     home: &EntryHome,
     server: &ServerName,
-    path: &Path,
+    (place, path): (&AddPlace, &Path),
 ) -> Result<bool> {
     let mut servers = Some(&document.root);
     for key in home.keys {
@@ -198,190 +272,26 @@ fn has_entry(
         None => "mcpwrap did not write it".to_owned(),
     };
     let shown = dirs.tilde(path);
+    let of = match place {
+        AddPlace::Own(_) => String::new(),
+        AddPlace::Named(_) => format!(" --config {}", summary::ascii(&shown)),
+    };
     Err(Error::new(
         Code::EntryExists,
         format!("cannot add server `{server}` to `{shown}`"),
     )
     .cause(format!("it has an entry of this name: {what}"))
     .hint(format!(
-        "run `mcpwrap adopt --server {server}` to start that one through mcpwrap, or rename it"
+        "run `mcpwrap adopt --server {server}{of}` to start that one through mcpwrap, or rename it"
     )))
 }
 
-fn writable(file: &ClientFile) -> std::result::Result<(), String> {
+fn writable(file: &ClientFile, shown: &str) -> std::result::Result<(), String> {
     if file.tracked {
-        return Err("tracked by git, teammates may lack mcpwrap".to_owned());
+        return Err(format!(
+            "tracked by git, teammates may lack mcpwrap; pass `--config {}` to add it anyway",
+            summary::ascii(shown)
+        ));
     }
     replace::writable(&file.target).map_err(|failed| failed.reason())
-}
-
-/// Who adds or removes an entry, and where it is recorded.
-pub struct EntryContext<'a> {
-    pub dirs: &'a Dirs,
-    pub log: &'a Log,
-    pub keys: &'a Keys,
-    pub actor: Actor,
-}
-
-impl EntryContext<'_> {
-    fn record(
-        &self,
-        event: Event,
-        server: &ServerName,
-        path: &Path,
-        outcome: Outcome,
-    ) -> NewRecord {
-        let detail = Detail {
-            file: Some(path.display().to_string()),
-            ..self.actor.detail()
-        };
-        NewRecord::new(event, outcome).server(server).detail(detail)
-    }
-
-    /// Writes the entry. Nothing is done if the file has it.
-    ///
-    /// # Errors
-    /// `client-config-changed`, `file-unusable`, `audit-unwritable`.
-    pub fn write(&self, server: &ServerName, target: &AddTarget) -> Result<()> {
-        let Some(change) = &target.change else {
-            return Ok(());
-        };
-        let file = target
-            .file
-            .as_ref()
-            .map_or(&target.path, |file| &file.target);
-        let record = AddedRecord {
-            id: journal::new_id()?,
-            at: jiff::Timestamp::now(),
-            file: file.clone(),
-            client: target.client.id.to_owned(),
-            entry: server.to_string(),
-            server: server.clone(),
-            insertion: change.insertion.clone(),
-            before: change.before.clone(),
-        };
-        let id = record.id.clone();
-        journal::append(
-            self.dirs,
-            self.keys,
-            &[JournalLine::Added(Box::new(record))],
-        )?;
-        let event = |outcome| self.record(Event::Adopt, server, &target.path, outcome);
-        self.log.append(&[event(Outcome::Ok)])?;
-        let new = change.text.as_bytes();
-        let done = match &target.file {
-            Some(old) => replace::replace(&old.target, &old.bytes, new, None),
-            None => replace::create(file, new),
-        };
-        let Err(failed) = done else { return Ok(()) };
-        let error = replace::not_written(&self.dirs.tilde(&target.path), &failed);
-        let error = Error {
-            hints: Vec::new(),
-            ..error
-        };
-        self.log
-            .append(&[event(Outcome::Failed).reason(error.code.name())])?;
-        let at = jiff::Timestamp::now();
-        journal::append(self.dirs, self.keys, &[JournalLine::Undone { id, at }])?;
-        Err(error.hint(format!("run `mcpwrap add {server}` again to continue")))
-    }
-
-    /// Takes an entry out. The inner error is why the file stays as it is.
-    ///
-    /// # Errors
-    /// `audit-unwritable`, `file-unusable`.
-    pub fn remove(&self, removal: &Removal) -> Result<std::result::Result<(), Error>> {
-        let AddedRecord { server, id, .. } = &removal.record;
-        let path = &removal.file.path;
-        let event = |outcome| self.record(Event::Undo, server, path, outcome);
-        self.log.append(&[event(Outcome::Ok)])?;
-        let file = &removal.file;
-        let done = match &removal.text {
-            Some(text) => replace::replace(&file.target, &file.bytes, text.as_bytes(), None),
-            None => delete(file),
-        };
-        if let Err(failed) = done {
-            let error = replace::not_written(&self.dirs.tilde(path), &failed);
-            let error = Error {
-                hints: Vec::new(),
-                ..error
-            };
-            self.log
-                .append(&[event(Outcome::Failed).reason(error.code.name())])?;
-            let hint = format!("run `mcpwrap remove {server}` again");
-            return Ok(Err(error.hint(hint)));
-        }
-        self.forget(id)?;
-        Ok(Ok(()))
-    }
-
-    /// Notes that an entry is no longer there.
-    ///
-    /// # Errors
-    /// `file-unusable`.
-    pub fn forget(&self, id: &str) -> Result<()> {
-        let (id, at) = (id.to_owned(), jiff::Timestamp::now());
-        journal::append(self.dirs, self.keys, &[JournalLine::Undone { id, at }])
-    }
-}
-
-/// Removes a file that holds nothing but what `add` wrote.
-fn delete(file: &ClientFile) -> std::result::Result<(), ReplaceError> {
-    if std::fs::read(&file.target)? != file.bytes {
-        return Err(ReplaceError::Changed);
-    }
-    std::fs::remove_file(&file.target)?;
-    files::sync_dir(file.target.parent().unwrap_or(Path::new("/")))?;
-    Ok(())
-}
-
-/// An entry that can be taken out of its file.
-#[derive(Debug)]
-pub struct Removal {
-    pub record: AddedRecord,
-    pub file: ClientFile,
-    /// The text without it; `None` if the file goes.
-    text: Option<String>,
-}
-
-/// What happens to an entry that `add` wrote.
-#[derive(Debug)]
-pub enum RemovalPlan {
-    Out(Box<Removal>),
-    /// It is gone with its file, or the user removed it.
-    Gone(AddedRecord),
-    Stays(AddedRecord, String),
-}
-
-/// Plans to take the entry of a record out of its file.
-///
-/// # Errors
-/// As [`clients::scan`].
-pub fn removal(dirs: &Dirs, record: AddedRecord) -> Result<RemovalPlan> {
-    if record.file.symlink_metadata().is_err() {
-        return Ok(RemovalPlan::Gone(record));
-    }
-    let scanned = clients::scan(dirs, &[], std::slice::from_ref(&record.file))?;
-    let Some(file) = scanned.found.into_iter().next() else {
-        return Ok(RemovalPlan::Gone(record));
-    };
-    let document = match &file.document {
-        Ok(document) => document,
-        Err(why) => {
-            let why = why.clone();
-            return Ok(RemovalPlan::Stays(record, why));
-        }
-    };
-    let without = match record.insertion.undone(document) {
-        Ok(text) => text,
-        Err(StayReason::Gone) => return Ok(RemovalPlan::Gone(record)),
-        Err(why) => return Ok(RemovalPlan::Stays(record, why.text().to_owned())),
-    };
-    let is_empty = without == empty_text(document.format);
-    let text = match &record.before {
-        FileBefore::Absent if is_empty => None,
-        FileBefore::Blank(text) if is_empty => Some(text.clone()),
-        _ => Some(without),
-    };
-    Ok(RemovalPlan::Out(Box::new(Removal { record, file, text })))
 }

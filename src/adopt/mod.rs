@@ -40,7 +40,9 @@ pub mod round;
 pub mod exposed;
 pub mod apply;
 pub mod undo;
+pub mod added;
 pub mod add;
+pub mod entry_context;
 #[cfg(test)]
 mod extract_tests;
 #[cfg(test)]

@@ -4,12 +4,13 @@
 //! Invariants: an entry that was edited stays, and what it starts stays with it; a secret that another
 //! policy names is not removed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::print_ended::{report, report_containers};
 use super::{Context, ask, print, print_revoked, reloads};
 use crate::adopt;
-use crate::adopt::add::{EntryContext, Removal, RemovalPlan, removal};
+use crate::adopt::added::{Removal, RemovalPlan, removal};
+use crate::adopt::entry_context::EntryContext;
 use crate::adopt::journal::{self, AddedRecord};
 use crate::audit::{Event, Log, NewRecord, Outcome};
 use crate::client::table::client;
@@ -32,6 +33,9 @@ pub struct Args {
     /// Only from this client's config (repeatable)
     #[arg(long, value_name = "ID")]
     client: Vec<String>,
+    /// Only from this file (repeatable)
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
     /// Leave the secrets in the store
     #[arg(long)]
     keep_secrets: bool,
@@ -91,6 +95,12 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(code)
 }
 
+/// The target of all links, as in the journal.
+fn real(path: &Path) -> PathBuf {
+    let known = path.canonicalize().or_else(|_| std::path::absolute(path));
+    known.unwrap_or_else(|_| path.to_path_buf())
+}
+
 fn exit_code(plan: &ServerRemoval) -> u8 {
     if plan.edited.is_empty() { 0 } else { EXIT_NO }
 }
@@ -115,8 +125,11 @@ fn plan(args: &Args, cx: &Context, keys: &Keys) -> Result<ServerRemoval> {
     if let Some(error) = journal::refusal(&cx.dirs, &pending.refused) {
         print::error(&error);
     }
+    let named: Vec<PathBuf> = args.config.iter().map(|path| real(path)).collect();
+    let is_all = args.client.is_empty() && named.is_empty();
     let is_own = |record: &AddedRecord| {
-        record.server == *server && (args.client.is_empty() || args.client.contains(&record.client))
+        let is_named = args.client.contains(&record.client) || named.contains(&record.file);
+        record.server == *server && (is_all || is_named)
     };
     let records: Vec<_> = pending.added.into_iter().filter(is_own).collect();
     let adopted = pending

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, ask, print};
 use crate::adopt;
-use crate::adopt::add::{EntryContext, Removal, RemovalPlan, removal};
+use crate::adopt::added::{Removal, RemovalPlan, removal};
+use crate::adopt::entry_context::EntryContext;
 use crate::adopt::journal;
 use crate::adopt::restore::{RestoreJob, jobs};
 use crate::adopt::round::Selection;

@@ -2,6 +2,8 @@
 //!
 //! Pure. A client without a row reads no file of the user's own in which its form is known.
 
+use std::path::Path;
+
 use super::tree::quoted;
 
 /// The form of a new entry.
@@ -95,6 +97,82 @@ homes! {
     "boltai" Plain ["mcpServers"] ["~/.boltai/mcp.json"]
     "copilot-ide" Plain ["servers"] ["~/.config/github-copilot/intellij/mcp.json",
         "~/.config/github-copilot/mcp.json"]
+}
+
+/// Files of a project in which a client reads entries of the same form as in its own.
+const IN_PROJECTS: &[(&str, &[&str])] = &[
+    ("claude-code", &[".mcp.json"]),
+    ("cursor", &[".cursor/mcp.json"]),
+    ("vscode", &[".vscode/mcp.json"]),
+    ("windsurf", &[".windsurf/mcp_config.json"]),
+    ("zed", &[".zed/settings.json"]),
+    ("cline", &[".cline/mcp.json"]),
+    ("codex", &[".codex/config.toml"]),
+    ("gemini-cli", &[".gemini/settings.json"]),
+    ("copilot-cli", &[".github/mcp.json"]),
+    (
+        "opencode",
+        &[
+            ".opencode/opencode.json",
+            ".opencode/opencode.jsonc",
+            "opencode.json",
+            "opencode.jsonc",
+        ],
+    ),
+    (
+        "kilo",
+        &[
+            ".kilo/kilo.json",
+            ".kilo/kilo.jsonc",
+            "kilo.json",
+            "kilo.jsonc",
+        ],
+    ),
+    ("continue", &[".continue/config.yaml"]),
+    ("kiro", &[".kiro/settings/mcp.json"]),
+    ("amazon-q", &[".amazonq/mcp.json"]),
+    ("junie", &[".junie/mcp/mcp.json"]),
+    ("qwen-code", &[".qwen/settings.json"]),
+    ("crush", &["crush.json", ".crush.json"]),
+    ("amp", &[".amp/settings.json", ".amp/settings.jsonc"]),
+    ("factory", &[".factory/mcp.json"]),
+    ("warp", &[".warp/.mcp.json"]),
+    ("trae", &[".trae/mcp.json"]),
+    ("qoder", &[".qoder/mcp.json"]),
+    ("kimi", &[".kimi-code/mcp.json"]),
+    ("mistral-vibe", &[".vibe/config.toml"]),
+    ("iflow", &[".iflow/settings.json"]),
+    ("tabnine", &[".tabnine/agent/settings.json"]),
+    ("grok", &[".grok/config.toml"]),
+    ("mcporter", &["config/mcporter.json"]),
+];
+
+/// The forms of files that no known client reads, by the keys that lead to the servers. The first one is
+/// that of a new file.
+pub const OF_OTHERS: &[EntryHome] = &[
+    other(&["mcpServers"], EntryForm::Plain),
+    other(&["servers"], EntryForm::Typed),
+    other(&["context_servers"], EntryForm::Plain),
+    other(&["mcp_servers"], EntryForm::Plain),
+];
+
+const fn other(keys: &'static [&'static str], form: EntryForm) -> EntryHome {
+    EntryHome {
+        client: "",
+        files: &[],
+        keys,
+        form,
+    }
+}
+
+/// The client that reads a file of a project, and its row. The longest name counts: `.warp/.mcp.json` is
+/// not `.mcp.json`.
+pub fn of_project(path: &Path) -> Option<&'static EntryHome> {
+    let rows = IN_PROJECTS.iter();
+    let files = rows.flat_map(|(client, files)| files.iter().map(move |file| (*client, *file)));
+    let fits = files.filter(|(_, file)| path.ends_with(file));
+    let (client, _) = fits.max_by_key(|(_, file)| file.len())?;
+    home_of(client)
 }
 
 /// The row of a client.
@@ -199,6 +277,23 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), HOMES.len());
+    }
+
+    #[test]
+    fn the_files_of_projects_are_read_by_their_client() {
+        for (id, files) in IN_PROJECTS {
+            let client = client(id).unwrap_or_else(|| panic!("{id}"));
+            assert!(home_of(id).is_some(), "{id}");
+            for file in *files {
+                let places = client.places.iter();
+                let mut all = places.filter(|place| !place.old);
+                assert!(all.any(|place| place.path == *file), "{id}: {file}");
+            }
+        }
+        let of = |path: &str| of_project(Path::new(path)).map(|home| home.client);
+        assert_eq!(of("/srv/app/.mcp.json"), Some("claude-code"));
+        assert_eq!(of("/srv/app/.warp/.mcp.json"), Some("warp"));
+        assert_eq!(of("/srv/app/mcp.json"), None);
     }
 
     /// Clients without a row: the form of their entries is not confirmed, or they are dead.

@@ -2,9 +2,38 @@
 
 use std::path::{Path, PathBuf};
 
-use super::form::{EntryHome, home_of};
+use super::document::Document;
+use super::form::{EntryHome, HOMES, OF_OTHERS, home_of, of_project};
 use super::places::{Base, is_here, is_relative};
 use super::table::{CLIENTS, KnownClient, client};
+use super::tree::FileFormat;
+
+/// The row for a file that the user named: of a client that keeps its own entries there, or reads them in a
+/// project; else the form that the file has. `None` if nothing says what that is.
+pub fn of_named(
+    base: &Base,
+    path: &Path,
+    document: Option<&Document>,
+) -> Option<&'static EntryHome> {
+    let is_own = |home: &&EntryHome| {
+        let mut files = home.files.iter();
+        files.any(|file| base.expand(file).iter().any(|own| own == path))
+    };
+    let known = HOMES.iter().find(is_own).or_else(|| of_project(path));
+    if known.is_some() {
+        return known;
+    }
+    let has = |home: &&EntryHome| {
+        document
+            .is_some_and(|document| home.keys.iter().any(|key| document.root.get(key).is_some()))
+    };
+    let is_json = || match document {
+        Some(document) => document.format == FileFormat::Json,
+        None => path.extension().is_some_and(|end| end == "json"),
+    };
+    let found = OF_OTHERS.iter().find(has);
+    found.or_else(|| OF_OTHERS.first().filter(|_| is_json()))
+}
 
 /// Directories in which applications have directories of their own.
 const SHARED: &[&str] = &[".config", ".local/share", "Library/Application Support"];

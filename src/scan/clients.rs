@@ -99,15 +99,19 @@ pub fn scan(dirs: &Dirs, clients: &[String], configs: &[PathBuf]) -> Result<Clie
     Ok(files)
 }
 
-/// One file of a client that the user did not name; `None` if it does not exist.
+/// One file, of a client or `named` by the user; `None` if it does not exist.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn read_own(client: &'static KnownClient, path: &Path) -> io::Result<Option<ClientFile>> {
+pub fn read_one(
+    client: Option<&'static KnownClient>,
+    path: &Path,
+    named: bool,
+) -> io::Result<Option<ClientFile>> {
     let target = ScanTarget {
-        client: Some(client),
+        client,
         path: path.to_path_buf(),
-        named: false,
+        named,
     };
     match read_some(&[target]).pop() {
         Some(Err(error)) if is_absent(&error) => Ok(None),

@@ -3,7 +3,7 @@
 //! that it starts.
 
 mod env_files;
-mod git;
+pub mod git;
 mod named;
 pub mod path;
 mod project;

@@ -1,7 +1,9 @@
 //! `mcpwrap add` and `mcpwrap remove`: entries in every format, each step once, and everything back as it
 //! was.
 
+mod at_once;
 mod clients;
+mod files;
 mod refused;
 mod removed;
 mod steps;

@@ -16,6 +16,8 @@ mod scopes;
 #[cfg(target_os = "linux")]
 mod service;
 #[cfg(target_os = "linux")]
+mod verified_add;
+#[cfg(target_os = "linux")]
 mod verified_grant;
 
 use std::collections::BTreeMap;

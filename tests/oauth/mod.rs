@@ -2,6 +2,7 @@
 //! tokens of some seconds and rotation.
 
 mod account;
+mod added;
 mod adopt;
 mod ends;
 mod login;

@@ -8,16 +8,18 @@ mod policy;
 mod secrets;
 mod targets;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Context, ask, own_copy, print, reloads};
-use crate::adopt::add::{AddTarget, EntryContext};
+use crate::adopt::add::{AddPlace, AddTarget};
+use crate::adopt::entry_context::EntryContext;
 use crate::audit::{Event, Log, NewRecord, Outcome};
 use crate::config::Config;
-use crate::error::{EXIT_NO, Error, Result};
+use crate::error::{EXIT_NO, Error, Result, printable};
 use crate::ops::actor::{Actor, actor};
 use crate::ops::new_server;
-use crate::policy::Policy;
+use crate::policy::{Policy, summary};
 use crate::secret::{Keys, ServerName};
 use crate::settings::AgentAct;
 use crate::store::{self, Prompt};
@@ -38,6 +40,9 @@ pub struct Args {
     /// Add it to this client's config (repeatable)
     #[arg(long, value_name = "ID")]
     client: Vec<String>,
+    /// Add it to this file, even if git tracks it (repeatable)
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
     /// Address of a remote server, in place of a command
     #[arg(long, value_name = "URL", conflicts_with_all = ["command", "remote", "package"])]
     url: Option<String>,
@@ -70,7 +75,10 @@ pub struct Args {
 impl Args {
     /// With the clients that were chosen.
     fn for_clients(&self, targets: &[AddTarget]) -> Self {
-        let ids = targets.iter().map(|target| target.client.id.to_owned());
+        let ids = targets.iter().filter_map(|target| match target.place {
+            AddPlace::Own(client) => Some(client.id.to_owned()),
+            AddPlace::Named(_) => None,
+        });
         Self {
             client: ids.collect(),
             ..self.clone()
@@ -82,6 +90,11 @@ impl Args {
         let mut words = vec!["mcpwrap add".to_owned(), self.server.to_string()];
         let clients = self.client.iter();
         words.extend(clients.flat_map(|id| ["--client".to_owned(), id.clone()]));
+        let configs = self.config.iter();
+        words.extend(configs.flat_map(|path| {
+            let path = summary::ascii(&path.to_string_lossy());
+            ["--config".to_owned(), path]
+        }));
         format!("`{}`", words.join(" "))
     }
 }
@@ -114,7 +127,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     }
     let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
     let keys = store::keys_or_create(&*store)?;
-    let policy = policy::write(cx, planned)?;
+    let policy = policy::write(args, cx, planned)?;
     secrets::ask(args, cx, &*store, actor, &policy)?;
     let policy = approve::approve(args, cx, &config, (actor, &keys), &policy)?;
     if !test(args, cx, &policy) {
@@ -229,18 +242,20 @@ fn write(
     let mut code = 0;
     let mut changed = Vec::new();
     for target in shown {
-        let one = adopt::add::target(&cx.dirs, target.client, &args.server, program);
+        let one = adopt::add::target(&cx.dirs, &target.place, &args.server, program);
         let done = one.and_then(|target| to.write(&args.server, &target).map(|()| target));
         match done {
             Ok(target) => {
                 let path = cx.dirs.tilde(&target.path);
                 let verb = if target.change.is_some() {
-                    changed.push(target.client);
+                    changed.extend(target.client);
                     "added to"
                 } else {
                     "already in"
                 };
-                print::line(&format!("{verb} {}: {path}", target.client.name));
+                let client = target.client.map(|client| format!("{}: ", client.name));
+                let client = client.unwrap_or_default();
+                print::line(&format!("{verb} {client}{}", printable(&path)));
             }
             Err(error) => {
                 print::error(&error);

@@ -169,11 +169,18 @@ impl PlannedPolicy {
 ///
 /// # Errors
 /// `policy-exists`, `file-unusable`.
-pub(super) fn write(cx: &Context, planned: PlannedPolicy) -> Result<Policy> {
+pub(super) fn write(args: &Args, cx: &Context, planned: PlannedPolicy) -> Result<Policy> {
     if !planned.is_new {
         return Ok(planned.policy);
     }
-    let policy = planned.draft.write(&cx.dirs, &planned.policy.server)?;
+    let policy = planned.draft.write(&cx.dirs, &planned.policy.server);
+    let policy = policy.map_err(|mut error| {
+        if error.code == Code::PolicyExists {
+            // There was none when it was planned.
+            error.hints = vec![format!("run {} again to use that policy", args.again())];
+        }
+        error
+    })?;
     print::line(&format!("written: {}", cx.dirs.tilde(&policy.path)));
     Ok(policy)
 }

@@ -1,7 +1,7 @@
-//! The clients that get the entry: named, or chosen from those on this machine.
+//! The configs that get the entry: named, of a named client, or of clients chosen from those on this machine.
 
 use super::Args;
-use crate::adopt::add::{self, AddTarget};
+use crate::adopt::add::{self, AddPlace, AddTarget};
 use crate::cli::{Context, ask, print};
 use crate::client::own_file;
 use crate::client::table::{KnownClient, client};
@@ -21,11 +21,16 @@ pub(super) fn choose(args: &Args, cx: &Context, program: &str) -> Result<Vec<Add
             wanted.push(one);
         }
     }
-    if wanted.is_empty() {
+    if wanted.is_empty() && args.config.is_empty() {
         wanted = from_found(args, cx)?;
     }
-    let target = |client| add::target(&cx.dirs, client, &args.server, program);
-    wanted.into_iter().map(target).collect()
+    let own = wanted.into_iter().map(AddPlace::Own);
+    let named = args.config.iter().map(|path| {
+        let absolute = std::path::absolute(path);
+        AddPlace::Named(absolute.unwrap_or_else(|_| path.clone()))
+    });
+    let target = |place: AddPlace| add::target(&cx.dirs, &place, &args.server, program);
+    own.chain(named).map(target).collect()
 }
 
 fn from_found(args: &Args, cx: &Context) -> Result<Vec<&'static KnownClient>> {
@@ -82,15 +87,19 @@ fn asked(found: &[&'static KnownClient]) -> Result<Vec<&'static KnownClient>> {
 
 /// The lines that a config gets.
 pub(super) fn show(cx: &Context, out: &mut print::Lines, target: &AddTarget) {
-    let path = cx.dirs.tilde(&target.path);
+    let path = printable(&cx.dirs.tilde(&target.path));
+    let client = target.client.map(|client| format!(" ({})", client.name));
+    let client = client.unwrap_or_default();
     let Some(change) = &target.change else {
-        out.line(&format!(
-            "\n{path} ({}): has it already",
-            target.client.name
-        ));
+        out.line(&format!("\n{path}{client}: has it already"));
         return;
     };
-    out.line(&format!("\n{path} ({})", target.client.name));
+    out.line(&format!("\n{path}{client}"));
+    if target.is_shared {
+        out.line(
+            "  git tracks it: whoever else uses it needs mcpwrap at the same path, and this policy",
+        );
+    }
     let inserted = &change.insertion;
     // With the indentation of the first line.
     let indent = inserted.lead.rsplit('\n').next().unwrap_or_default();

@@ -28,6 +28,7 @@ pub(super) const PAGES: &[Page] = &[
         &[
             ("mcpwrap add github", "of the catalog: asks for the token"),
             ("mcpwrap add notion --client cursor", "only for this client"),
+            ("mcpwrap add github --config .mcp.json", "in a file of a project"),
             ("mcpwrap add mine -- npx -y my-server@1.2.3", "any command"),
             ("mcpwrap add wiki --url https://mcp.example.com", "a remote server"),
         ],
