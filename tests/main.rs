@@ -32,6 +32,7 @@ mod credentials;
 mod check;
 mod client_end;
 mod docs;
+mod documents;
 mod edit;
 mod env;
 mod exec_stores;

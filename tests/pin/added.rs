@@ -8,6 +8,15 @@ use crate::harness::TOKEN;
 const NAME: &str = "@brave/brave-search-mcp-server";
 const KEY: &str = "BSAx7Kq2mV9pL4nR8sT1wZ5yB3cD6";
 
+impl Npm {
+    /// Publishes a server under another name.
+    pub(crate) fn package(&self, name: &str, version: &str) {
+        let bin = name.rsplit('/').next().unwrap();
+        let more = json!({ "name": name, "bin": { bin: "server.js" } });
+        self.publish(version, &more);
+    }
+}
+
 fn case() -> Option<Npm> {
     let npm = Npm::new()?;
     let more = json!({ "name": NAME });

@@ -29,14 +29,14 @@ use crate::harness::{Run, Test, policy_text, skip};
 use crate::messages::message;
 
 /// npm with a local registry that has a server.
-struct Npm {
-    test: Test,
+pub(crate) struct Npm {
+    pub(crate) test: Test,
     registry: Registry,
 }
 
 impl Npm {
     /// None without npm, with a message.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let test = Test::new();
         let there = |name: &str| {
             Path::new("/usr/bin").join(name).exists()
@@ -75,8 +75,7 @@ impl Npm {
         (manifest, code(version, copy))
     }
 
-    /// Writes a policy for this command, without a grant.
-    /// A policy in the client's directory, where a test may plant something.
+    /// Writes a policy for this command, without a grant, in the client's directory, where a test may plant something.
     fn policy(&self, command: &[&str]) {
         let rest = "cwd = \"client\"\n";
         self.test.write_policy("s", &policy_text(command, rest));
