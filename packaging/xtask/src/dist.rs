@@ -17,12 +17,13 @@ mod system;
 mod targets;
 mod wheel;
 
+pub use build::{Profile, build};
 pub use check::run as check;
+pub use targets::named;
 
 use std::path::{Path, PathBuf};
 
 use self::about::About;
-use self::build::Profile;
 use self::content::Content;
 use self::targets::Target;
 use crate::shell::{Done, names, root, write};
@@ -38,7 +39,7 @@ fn directory(profile: Profile) -> PathBuf {
 pub fn run(target: Option<&str>) -> Done {
     let about = About::read()?;
     let target = match target {
-        Some(triple) => targets::named(triple)?,
+        Some(triple) => named(triple)?,
         None => targets::native()?,
     };
     let dist = directory(Profile::Release);
@@ -63,12 +64,12 @@ fn index_of(about: &About, dist: &Path) -> Done {
 
 /// The program, and every form of it. Returns the content of the forms.
 fn pack(about: &About, target: &'static Target, profile: Profile, dist: &Path) -> Done<Content> {
-    let program = build::build(target, profile)?;
+    let program = build(target, profile)?;
     // Manual pages and completions are the same for all targets.
     let documented = if target.is_native() {
         program.clone()
     } else {
-        build::build(targets::native()?, profile)?
+        build(targets::native()?, profile)?
     };
     let stage = dist.with_extension("stage").join(target.triple);
     let content = Content::stage(target, stage, &program, &documented)?;

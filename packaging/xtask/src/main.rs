@@ -11,6 +11,7 @@ mod cross;
 mod demo;
 mod deps;
 mod dist;
+mod full;
 mod mac_check;
 mod servers;
 mod session;
@@ -33,6 +34,13 @@ const VERBS: &[Verb] = &[
         about: "run everything that must pass, as CI runs it",
         flags: &[INSTALL],
         run: |args| ci::run(args.install()).map(passed),
+    },
+    Verb {
+        name: "full",
+        operand: Some("PART..."),
+        about: "run what takes too long for each change, and say what ran and what did not; all parts update docs/full.md",
+        flags: &[],
+        run: |args| full::run(args.operands()),
     },
     Verb {
         name: "soak",

@@ -1,0 +1,251 @@
+//! `cargo xtask full`: what takes too long for each change. It is run before a release, and its last lines go
+//! with their date into docs/full.md.
+//!
+//! Invariants: a step that fails does not stop the others; what could not run is listed with the reason, and
+//! never counts as passed.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use crate::cross::Cross;
+use crate::dist::{self, Profile};
+use crate::shell::{Done, Outcome, cargo, output, root, step, which, write};
+use crate::{ci, clients, conformance, demo, deps, mac_check, servers};
+
+const DOCUMENT: &str = "docs/full.md";
+
+/// A part, what it is, and how it is run.
+type Part = (&'static str, &'static str, fn() -> Done<Outcome>);
+
+/// In this order: what fails fastest comes first.
+const PARTS: &[Part] = &[
+    ("mac-check", "the macOS code, type-checked", mac_check::run),
+    ("demo", "the story, with a real client", || {
+        passed(demo::run(false))
+    }),
+    (
+        "tests",
+        "every test, also those with 10,000 calls; a skip for a need that is met fails",
+        all_tests,
+    ),
+    (
+        "soak",
+        "kills, revocations and forks at random moments, and the laws of masking",
+        || passed(ci::soak()),
+    ),
+    (
+        "conformance",
+        "the official judge of MCP clients, all scenarios",
+        conformance,
+    ),
+    (
+        "dist --check",
+        "every package, installed and used, and a new user by each channel",
+        dist::check,
+    ),
+    (
+        "aarch64",
+        "the program for aarch64, and what of it runs under qemu",
+        aarch64,
+    ),
+    ("clients", "every MCP client of npm, headless", || {
+        npm(|| clients::run(&clients::Wanted::All))
+    }),
+    (
+        "servers",
+        "the most used servers, pinned and compared with their launcher",
+        || npm(|| servers::run(&[])),
+    ),
+];
+
+fn passed(done: Done) -> Done<Outcome> {
+    done.map(|()| Outcome::Passed)
+}
+
+fn npm(act: impl Fn() -> Done) -> Done<Outcome> {
+    if which("npm").is_none() {
+        return Ok(Outcome::NotRun("no `npm`".to_owned()));
+    }
+    passed(act())
+}
+
+/// Runs the parts with these names, or all. The document is written by a run of all.
+pub fn run(wanted: &[String]) -> Done<Outcome> {
+    let known = |name: &String| PARTS.iter().any(|(part, ..)| part == name);
+    if let Some(name) = wanted.iter().find(|name| !known(name)) {
+        let all: Vec<_> = PARTS.iter().map(|(name, ..)| *name).collect();
+        return Err(format!("unknown part `{name}`; known: {}", all.join(", ")));
+    }
+    let chosen = PARTS
+        .iter()
+        .filter(|(name, ..)| wanted.is_empty() || wanted.iter().any(|one| one == name));
+    let mut rows = Vec::new();
+    for (name, about, act) in chosen {
+        println!("── full: {name}: {about}");
+        let start = Instant::now();
+        let result = act();
+        rows.push(Row {
+            name,
+            about,
+            result,
+            seconds: start.elapsed().as_secs(),
+        });
+    }
+    println!("── full:");
+    for row in &rows {
+        println!("   {}: {}, {} s", row.name, row.said(), row.seconds);
+    }
+    if wanted.is_empty() {
+        write(&root().join(DOCUMENT), document(&rows, &about()).as_bytes())?;
+        println!("── written: {DOCUMENT}");
+    }
+    outcome(&rows)
+}
+
+/// A part that was tried.
+struct Row {
+    name: &'static str,
+    about: &'static str,
+    result: Done<Outcome>,
+    seconds: u64,
+}
+
+impl Row {
+    /// How it ended, in one line.
+    fn said(&self) -> String {
+        let first = |text: &str| text.lines().next().unwrap_or_default().replace('|', "/");
+        match &self.result {
+            Ok(Outcome::Passed) => "passed".to_owned(),
+            Ok(Outcome::NotRun(why)) => format!("NOT RUN: {}", first(why)),
+            Err(why) => format!("FAILED: {}", first(why)),
+        }
+    }
+}
+
+fn outcome(rows: &[Row]) -> Done<Outcome> {
+    let names = |is_wanted: fn(&Row) -> bool| {
+        let rows = rows.iter().filter(|row| is_wanted(row));
+        rows.map(|row| row.name).collect::<Vec<_>>().join(", ")
+    };
+    let failed = names(|row| row.result.is_err());
+    let open = names(|row| matches!(row.result, Ok(Outcome::NotRun(_))));
+    match (failed.as_str(), open.as_str()) {
+        ("", "") => Ok(Outcome::Passed),
+        ("", open) => Ok(Outcome::NotRun(format!("on this machine: {open}"))),
+        (failed, _) => Err(format!("failed: {failed}")),
+    }
+}
+
+/// The commit, the day and the system of a run.
+fn about() -> String {
+    let say = |words: &[&str]| {
+        let (program, args) = words.split_first()?;
+        output(
+            std::process::Command::new(program)
+                .args(args)
+                .current_dir(root()),
+        )
+    };
+    let day = say(&["date", "-u", "+%F"]).unwrap_or_default();
+    let commit = say(&["git", "rev-parse", "--short", "HEAD"]).unwrap_or_default();
+    let system = say(&["uname", "-srm"]).unwrap_or_default();
+    let rustc = say(&["rustc", "--version"]).unwrap_or_default();
+    format!("On {day}, at commit {commit}, with {rustc}, on {system}.")
+}
+
+fn document(rows: &[Row], about: &str) -> String {
+    let mut text = format!(
+        "# The last full run\n\n\
+         `cargo xtask full` wrote this. It runs what takes too long for each change.\n\n{about}\n\n\
+         | part | what | result | s |\n|---|---|---|---|\n"
+    );
+    for row in rows {
+        let (name, about, said) = (row.name, row.about, row.said());
+        _ = writeln!(text, "| {name} | {about} | {said} | {} |", row.seconds);
+    }
+    text
+}
+
+fn all_tests() -> Done<Outcome> {
+    let found = deps::install(deps::Install::CacheOnly)?;
+    print!("{found}");
+    let mut tests = cargo("test --locked --workspace");
+    tests.env("MCPWRAP_TEST_REQUIRE", found.words.join(","));
+    passed(step("tests", &mut tests))
+}
+
+fn conformance() -> Done<Outcome> {
+    let found = deps::install(deps::Install::CacheOnly)?;
+    let has = |need: &str| found.words.contains(&need);
+    if has("remote") && has("npm") {
+        return passed(conformance::run(&[]));
+    }
+    Ok(Outcome::NotRun("the judge is not installed".to_owned()))
+}
+
+/// Without qemu only the build is known to work, so the part counts as not run.
+fn aarch64() -> Done<Outcome> {
+    let target = dist::named("aarch64-unknown-linux-musl")?;
+    if target.is_native() {
+        let reason = "this machine is one: `tests` and `dist --check` are about it";
+        return Ok(Outcome::NotRun(reason.to_owned()));
+    }
+    if let Err(reason) = Cross::prepare(target.triple) {
+        return Ok(Outcome::NotRun(reason));
+    }
+    let program = dist::build(target, Profile::Check)?;
+    let qemu = ["qemu-aarch64-static", "qemu-aarch64"];
+    let Some(qemu) = qemu.iter().find_map(|name| which(name)) else {
+        let reason =
+            "it was built; no `qemu-aarch64-static` runs it (Debian's package `qemu-user-static`)";
+        return Ok(Outcome::NotRun(reason.to_owned()));
+    };
+    let home = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let key = home.path().join("vault.key").display().to_string();
+    for words in [
+        &["--version"][..],
+        &["init", "--store", "file", "--key-file", &key],
+        &["status"],
+        &["policy", "new", "echo", "--", "/bin/cat"],
+        &["check", "--fail-on", "never"],
+    ] {
+        let mut command = std::process::Command::new(&qemu);
+        command.arg(&program).args(words).env_clear();
+        command.env("HOME", home.path()).current_dir(home.path());
+        step(&format!("mcpwrap {}", words.join(" ")), &mut command)?;
+    }
+    Ok(Outcome::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &'static str, result: Done<Outcome>) -> Row {
+        Row {
+            name,
+            about: "x",
+            result,
+            seconds: 1,
+        }
+    }
+
+    #[test]
+    fn what_did_not_run_has_not_passed() {
+        let not_run = || Ok(Outcome::NotRun("no `npm`\nmore".to_owned()));
+        let rows = [row("a", Ok(Outcome::Passed)), row("b", not_run())];
+        assert!(matches!(outcome(&rows), Ok(Outcome::NotRun(why)) if why.ends_with(": b")));
+        let text = document(&rows, "On a day.");
+        assert!(
+            text.contains("| b | x | NOT RUN: no `npm` | 1 |\n"),
+            "{text}"
+        );
+        let rows = [row("b", not_run()), row("c", Err("x | y".to_owned()))];
+        assert_eq!(outcome(&rows).err().as_deref(), Some("failed: c"));
+        assert!(document(&rows, "").contains("FAILED: x / y"));
+        assert!(matches!(
+            outcome(&[row("a", Ok(Outcome::Passed))]),
+            Ok(Outcome::Passed)
+        ));
+    }
+}
