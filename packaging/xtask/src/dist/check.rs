@@ -1,5 +1,6 @@
 //! `cargo xtask dist --check`: installs each form into a clean root and uses the program there.
 
+mod channel;
 mod crate_package;
 mod installed;
 mod node;
@@ -53,6 +54,13 @@ const CHECKS: &[(&str, Check)] = &[
     ("formula", recipe::formula),
     ("PKGBUILD", recipe::pkgbuild),
     ("flake", recipe::flake),
+    ("a new user, by archive", channel::archive),
+    ("a new user, by deb", channel::deb),
+    ("a new user, by rpm", channel::rpm),
+    ("a new user, by pip", channel::pip),
+    ("a new user, by uv", channel::uv),
+    ("a new user, by npm", channel::npm),
+    ("a new user, by cargo", channel::from_crate),
 ];
 
 pub fn run() -> Done<Outcome> {

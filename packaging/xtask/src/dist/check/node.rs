@@ -11,7 +11,7 @@ use crate::dist::targets::{NPM, Target};
 use crate::shell::{Done, Outcome, step, which, write};
 
 /// The main package, with the package for this system as a file.
-fn launcher(release: &Release<'_>, root: &Path) -> Done<PathBuf> {
+pub fn launcher(release: &Release<'_>, root: &Path) -> Done<PathBuf> {
     let spec = |target: &Target| {
         let name = npm::file(&npm::platform(target), &release.about.version);
         let file = release.dist.join(name);

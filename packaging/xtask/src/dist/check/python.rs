@@ -5,17 +5,20 @@ use std::process::Command;
 
 use super::probe::{self, Probe};
 use super::{Release, skipped};
-use crate::shell::{Done, Outcome, cache, output, step, which};
+use crate::shell::{Done, Outcome, cache, output, step};
+
+/// Whether Python can make an environment with pip.
+pub fn has_pip() -> bool {
+    let imports = ["-I", "-c", "import pip, venv, ensurepip"];
+    output(Command::new("python3").args(imports)).is_some()
+}
 
 pub fn pip(release: &Release<'_>, root: &Path) -> Done<Outcome> {
-    let Some(python) = which("python3") else {
-        return Ok(skipped("no `python3`"));
-    };
-    if output(Command::new(&python).args(["-I", "-c", "import pip, venv, ensurepip"])).is_none() {
-        return Ok(skipped("no `pip`"));
+    if !has_pip() {
+        return Ok(skipped("no `python3` with `pip`"));
     }
     let environment = root.join("environment");
-    let mut venv = Command::new(python);
+    let mut venv = Command::new("python3");
     step(
         "python -m venv",
         venv.args(["-m", "venv"]).arg(&environment),
