@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use super::address::{HttpProxy, ServerOrigin};
 use super::fault::{BridgeFault, causes};
+use super::peer::{Peer, TcpLink};
 use crate::files::io_text;
 use crate::host::is_loopback;
 use crate::sys::socket::notice_dead_peer;
@@ -66,13 +67,14 @@ impl Connector {
                 Some(proxy) => self.through(proxy, start).await,
             }
         };
-        let stream = match timeout_at(start + READY_LIMIT, ready).await {
+        let (stream, peer) = match timeout_at(start + READY_LIMIT, ready).await {
             Ok(done) => done?,
             Err(_) => return Err(unreachable(&self.origin, "no answer in time")),
         };
         Ok(Counted {
             stream,
             received: Received::default(),
+            peer,
         })
     }
 
@@ -80,12 +82,13 @@ impl Connector {
         &self,
         to: &ServerOrigin,
         start: Instant,
-    ) -> Result<Box<dyn Duplex>, BridgeFault> {
-        let tcp = tcp(to, start).await?;
+    ) -> Result<(Box<dyn Duplex>, Peer), BridgeFault> {
+        let (link, peer) = TcpLink::new(tcp(to, start).await?);
+        let stream: Box<dyn Duplex> = Box::new(link);
         if to.is_tls {
-            self.encrypt(to, Box::new(tcp)).await
+            Ok((self.encrypt(to, stream).await?, peer))
         } else {
-            Ok(Box::new(tcp))
+            Ok((stream, peer))
         }
     }
 
@@ -93,10 +96,10 @@ impl Connector {
         &self,
         proxy: &HttpProxy,
         start: Instant,
-    ) -> Result<Box<dyn Duplex>, BridgeFault> {
-        let mut stream = self.open(&proxy.origin, start).await?;
+    ) -> Result<(Box<dyn Duplex>, Peer), BridgeFault> {
+        let (mut stream, peer) = self.open(&proxy.origin, start).await?;
         if self.is_absolute() {
-            return Ok(stream);
+            return Ok((stream, peer));
         }
         let target = self.origin.host_and_port();
         let mut head = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
@@ -113,7 +116,7 @@ impl Connector {
             .await
             .map_err(|why| failed(&why))?;
         match status {
-            200..=299 => self.encrypt(&self.origin, stream).await,
+            200..=299 => Ok((self.encrypt(&self.origin, stream).await?, peer)),
             407 => Err(failed("asks for another user or password")
                 .hint("run `mcpwrap config network` to approve another proxy")),
             _ => Err(failed(&format!("refused with HTTP status {status}"))),
@@ -216,6 +219,7 @@ async fn proxy_status(stream: &mut Box<dyn Duplex>) -> Result<u16, String> {
 pub struct Counted<S> {
     stream: S,
     pub received: Received,
+    pub peer: Peer,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {

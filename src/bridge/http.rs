@@ -19,6 +19,7 @@ use tokio::time::{Instant, interval, timeout};
 use super::body::Decoding;
 use super::connect::{Connector, Received};
 use super::fault::{BridgeFault, causes};
+use super::peer::Peer;
 
 /// The longest head of an answer (bytes).
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -30,6 +31,9 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30);
 const IDLE_MAX: usize = 4;
 /// How long a head may take from its first byte.
 const HEAD_LIMIT: Duration = Duration::from_secs(6);
+/// How long the other end may be silent while it owes an acknowledgement for a request. The system asks
+/// several times in this time.
+const SILENCE_LIMIT: Duration = Duration::from_secs(6);
 /// How often a head is looked at.
 const HEAD_TICK: Duration = Duration::from_secs(1);
 /// How long a connection may need to get ready after an answer.
@@ -40,6 +44,7 @@ type HttpSender = SendRequest<Full<Bytes>>;
 struct Connection {
     sender: HttpSender,
     received: Received,
+    peer: Peer,
     /// Until when it may wait.
     until: Instant,
 }
@@ -86,12 +91,15 @@ impl HttpClient {
                 Some(connection) => connection,
                 None => self.open().await?,
             };
-            let before = connection.received.get();
+            let watch = HeadWatch::new(&connection);
             let sent = connection.sender.try_send_request(request);
-            let head = head_in_time(sent, &connection.received, before).await;
-            let slow = || self.failed("its headers take too long").last();
-            let answer = head.ok_or_else(slow)?;
-            match answer {
+            let answer = watch.head_in_time(sent).await;
+            let given_up = |why| {
+                // The others may be dead as well.
+                self.close_idle();
+                self.failed(why).last()
+            };
+            match answer.map_err(given_up)? {
                 Ok(answer) => return self.reply(answer, connection),
                 Err(mut error) => match error.take_message().filter(|_| !is_new) {
                     Some(unsent) => request = unsent,
@@ -121,7 +129,7 @@ impl HttpClient {
 
     async fn open(&self) -> Result<Connection, BridgeFault> {
         let stream = self.connector.connect().await?;
-        let received = Rc::clone(&stream.received);
+        let (received, peer) = (Rc::clone(&stream.received), stream.peer.clone());
         let mut builder = http1::Builder::new();
         builder
             .max_buf_size(BUFFER_BYTES_MAX)
@@ -137,6 +145,7 @@ impl HttpClient {
         Ok(Connection {
             sender,
             received,
+            peer,
             until: Instant::now() + IDLE_LIMIT,
         })
     }
@@ -169,24 +178,45 @@ impl HttpClient {
     }
 }
 
-/// Waits for an answer; `None` if its head began and does not end.
-async fn head_in_time<T>(
-    sent: impl Future<Output = T>,
-    received: &Received,
+/// Looks after a request until the head of its answer.
+struct HeadWatch {
+    received: Received,
+    /// What had been received before the request (bytes).
     before: u64,
-) -> Option<T> {
-    let mut sent = std::pin::pin!(sent);
-    let mut ticks = interval(HEAD_TICK);
-    let mut begun: Option<Instant> = None;
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut sent => return Some(done),
-            now = ticks.tick() => {
-                if received.get() > before {
-                    let begun = *begun.get_or_insert(now);
-                    if now.duration_since(begun) >= HEAD_LIMIT {
-                        return None;
+    peer: Peer,
+}
+
+impl HeadWatch {
+    fn new(connection: &Connection) -> Self {
+        Self {
+            received: Rc::clone(&connection.received),
+            before: connection.received.get(),
+            peer: connection.peer.clone(),
+        }
+    }
+
+    /// Waits for an answer. Fails if its head began and does not end, or if nobody acknowledges the request, and
+    /// says which.
+    async fn head_in_time<T>(&self, sent: impl Future<Output = T>) -> Result<T, &'static str> {
+        let mut sent = std::pin::pin!(sent);
+        let mut ticks = interval(HEAD_TICK);
+        let start = Instant::now();
+        let mut begun: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut sent => return Ok(done),
+                now = ticks.tick() => {
+                    if self.received.get() > self.before {
+                        let begun = *begun.get_or_insert(now);
+                        if now.duration_since(begun) >= HEAD_LIMIT {
+                            return Err("its headers take too long");
+                        }
+                    }
+                    // What was received before the request says nothing.
+                    let asked = now.duration_since(start) >= SILENCE_LIMIT;
+                    if asked && self.peer.silence().is_some_and(|silence| silence >= SILENCE_LIMIT) {
+                        return Err("connection timed out");
                     }
                 }
             }

@@ -18,6 +18,7 @@ mod legacy;
 mod lines;
 mod meter;
 mod modern;
+mod peer;
 mod push;
 mod requests;
 mod run;

@@ -120,6 +120,42 @@ mod tests {
     }
 }
 
+/// How long the peer of a TCP connection has acknowledged nothing, while it owes an acknowledgement. `None` if
+/// it owes none, and where the system does not say.
+#[cfg(target_os = "linux")]
+#[expect(
+    unsafe_code,
+    reason = "getsockopt of a structure that no safe wrapper has"
+)]
+pub fn silence(socket: &impl std::os::fd::AsFd) -> Option<std::time::Duration> {
+    use nix::libc;
+    use std::os::fd::AsRawFd as _;
+
+    // SAFETY: all its fields are numbers, for which zero is valid.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let size = size_of::<libc::tcp_info>();
+    let mut length = libc::socklen_t::try_from(size).ok()?;
+    // SAFETY: the kernel writes at most `length` bytes into `info`, which has that many, and the socket
+    // is open during the call.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    let owes = done == 0 && info.tcpi_unacked > 0;
+    owes.then(|| std::time::Duration::from_millis(info.tcpi_last_ack_recv.into()))
+}
+
+/// See the version for Linux.
+#[cfg(not(target_os = "linux"))]
+pub fn silence(_: &impl std::os::fd::AsFd) -> Option<std::time::Duration> {
+    None
+}
+
 /// How long a TCP connection may stay silent before the peer is asked (seconds).
 const PROBE_AFTER: u32 = 10;
 /// The time between two such probes (seconds).
