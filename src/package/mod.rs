@@ -7,6 +7,7 @@
 
 mod advisory;
 mod archives;
+mod byte_code;
 mod client;
 mod cutoff;
 mod differences;

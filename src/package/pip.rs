@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::archives;
+use super::byte_code;
 use super::client::Call;
 use super::cutoff::Cutoff;
 use super::pip_lock::HEAD;
@@ -79,12 +80,7 @@ pub(super) fn build(
     pip.run(staging, request, &args)?;
     archives::compare_python(&root).map_err(|error| not_whole(server, &error))?;
     remove_paths(&root, staging).map_err(|error| failed(server).cause(io_text(&error)))?;
-    let below = format!("{}/", staging.display());
-    let lib = root.join("lib").display().to_string();
-    let mut compile = vec!["-I", "-m", "compileall", "-q", "-s", &below];
-    compile.extend(["--invalidation-mode", "unchecked-hash", &lib]);
-    // A file that this Python cannot compile may never be loaded.
-    drop(Call::new(&pip.python.path, staging).args(&compile).output());
+    byte_code::compile(staging, &root, &pip.python.path);
     Ok((pip.python, lock, root))
 }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::advisory::LockedPackages;
 use super::archives;
+use super::byte_code;
 use super::client::{Call, FailedCall};
 use super::cutoff::Cutoff;
 use super::progress::InstallPhase;
@@ -110,6 +111,7 @@ fn installed(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Resul
     let root = sync(staging, request, python)?;
     request.phase(InstallPhase::Checking);
     archives::compare_python(&root).map_err(|error| not_whole(request.server, &error))?;
+    byte_code::compile(staging, &root, &python.path);
     Ok(root)
 }
 
@@ -275,7 +277,7 @@ fn sync(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<Pat
         "--python",
         &python.path,
     ];
-    args.extend(["--compile-bytecode", "--link-mode", "copy"]);
+    args.extend(["--no-compile-bytecode", "--link-mode", "copy"]);
     args.extend((!request.scripts).then_some("--no-build"));
     Call::new("uv", staging)
         .args(&args)

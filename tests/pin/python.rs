@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::registry::Registry;
-use crate::harness::{Test, policy_text, skip};
+use crate::harness::{Test, policy_text, skip, until};
 
 pub(super) const SERVER: &str = "import json, os, sys\n\
     def main():\n\
@@ -91,6 +91,27 @@ fn an_installed_python_server_starts_offline_and_runs_no_planted_code() {
     }
     assert!(!mark.exists());
     changed_modules_are_refused(&test);
+}
+
+/// Byte code may not depend on when it was made.
+#[test]
+fn the_same_server_is_the_same_tree_at_each_installation() {
+    let test = Test::new();
+    let Some(registry) = uv_registry(&test) else {
+        return;
+    };
+    registry.wheel(&test.home, "timer", "1.0", &SERVER.replace("COPY", "real"));
+    let policy = test.write_policy("s", &policy_text(&["uvx", "timer@1.0"], ""));
+    test.ok(&["pin", "s", "--yes"]);
+    let before = std::fs::read_to_string(&policy).unwrap();
+    // Python keeps the times of sources in whole seconds.
+    let pinned = std::time::Instant::now();
+    until("another second begins", || pinned.elapsed().as_secs() >= 1);
+    test.ok(&["pin", "s", "--repair", "--yes"]);
+    assert_eq!(std::fs::read_to_string(&policy).unwrap(), before);
+    let mut run = test.run("s");
+    assert_eq!(run.initialize()["result"]["serverInfo"]["name"], "real");
+    assert_eq!(run.finish().code, 0);
 }
 
 /// Without uv, `venv` and pip do the same.
