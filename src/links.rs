@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use crate::files::{self, Problem};
+use crate::files::{self, PendingFile, Problem};
 
 /// As many links are followed; Linux follows as many.
 const LINKS_MAX: usize = 40;
@@ -22,11 +22,19 @@ pub fn read_private(path: &Path) -> Result<Vec<u8>, Problem> {
 
 /// Replaces the file that a path leads to, or creates it, atomically. A link stays a link.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let target = match target(path) {
-        Err(Problem::Missing) if path.symlink_metadata().is_err() => path.to_path_buf(),
-        other => other?,
-    };
-    files::replace(&target, bytes)
+    files::replace(&target_or_new(path)?, bytes)
+}
+
+/// [`replace`] of one of several files.
+pub fn pending(path: &Path, bytes: &[u8]) -> Result<PendingFile, Problem> {
+    PendingFile::write(target_or_new(path)?, bytes)
+}
+
+fn target_or_new(path: &Path) -> Result<PathBuf, Problem> {
+    match target(path) {
+        Err(Problem::Missing) if path.symlink_metadata().is_err() => Ok(path.to_path_buf()),
+        other => other,
+    }
 }
 
 /// The path without links.

@@ -1,6 +1,7 @@
 //! Work in several threads: the same for many items that wait for the disk (syncs that run together
 //! share a commit of the file system's journal), or two different things.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -32,6 +33,22 @@ pub fn compute<T: Sync, E: Send>(
 ) -> Result<(), E> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     in_threads(processors.min(COMPUTING_MAX), items, work)
+}
+
+/// The results of such work, in the order of the items.
+pub fn map<T: Sync, U: Send>(items: &[T], work: impl Fn(&T) -> U + Sync) -> Vec<U> {
+    let results = Mutex::new(Vec::with_capacity(items.len()));
+    let numbered: Vec<(usize, &T)> = items.iter().enumerate().collect();
+    let one = |(number, item): &(usize, &T)| {
+        let result = work(item);
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.push((*number, result));
+        Ok::<(), Infallible>(())
+    };
+    let Ok(()) = compute(&numbered, one);
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn in_threads<T: Sync, E: Send>(
@@ -103,6 +120,13 @@ mod tests {
         };
         assert_eq!(for_each(&items, fail), Err("five"));
         assert!(begun.into_inner() < items.len());
+    }
+
+    #[test]
+    fn results_have_the_order_of_the_items() {
+        let items: Vec<usize> = (0..1000).collect();
+        let doubled: Vec<usize> = items.iter().map(|n| n * 2).collect();
+        assert_eq!(map(&items, |n| n * 2), doubled);
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn secrets(
     step: &mut dyn FnMut(AdoptStep<'_>),
 ) -> Result<()> {
     let value = |text: &str| Secret::new(text.as_bytes().to_vec());
-    let new = names.secrets.iter().filter(|secret| !secret.known);
+    let new = names.secrets().iter().filter(|secret| !secret.known);
     let changes: Vec<SecretChange> = new
         .map(|secret: &NewSecret| SecretChange {
             event: Event::SecretSet,
@@ -119,12 +119,12 @@ fn secrets(
         record_and_store(dirs, store, actor, &changes)?;
     }
     let wanted: Vec<_> = names
-        .secrets
+        .secrets()
         .iter()
         .map(|secret| secret.name.clone())
         .collect();
     let stored = store.get_all(&wanted)?.items;
-    for (secret, stored) in names.secrets.iter().zip(stored) {
+    for (secret, stored) in names.secrets().iter().zip(stored) {
         if stored?.value != value(&secret.text) {
             return Err(store::value_differs(
                 store.kind(),
@@ -147,22 +147,23 @@ fn policies(
     names: &Names,
     step: &mut dyn FnMut(AdoptStep<'_>),
 ) -> Result<()> {
-    parallel::for_each(&names.policies, |new| {
-        if new.known {
-            return Ok(());
-        }
-        draft::must_be_new(dirs, &new.server)?;
-        draft::replace(dirs, &new.server, new.policy.text.as_bytes())
-    })?;
-    let mut approved = Vec::new();
-    for new in &names.policies {
-        if new.approval != AdoptApproval::New {
-            continue;
-        }
+    let new = names.policies.iter().filter(|new| !new.known);
+    let new: Vec<_> = new.map(|new| &new.policy).collect();
+    draft::write_new(dirs, &new)?;
+    let new = names.policies.iter();
+    let new: Vec<_> = new
+        .filter(|new| new.approval == AdoptApproval::New)
+        .collect();
+    let resolved = parallel::map(&new, |new| {
         let policy = crate::policy::load(dirs, &new.server, None)?;
-        match invocation::resolve(&policy, dirs) {
-            Ok(resolved) => approved.push((policy, resolved)),
-            Err(error) => step(AdoptStep::NotGranted(&new.server, error)),
+        let resolved = invocation::resolve(&policy, dirs);
+        Ok((policy, resolved))
+    });
+    let mut approved = Vec::new();
+    for (new, resolved) in new.iter().zip(resolved) {
+        match resolved? {
+            (policy, Ok(resolved)) => approved.push((policy, resolved)),
+            (_, Err(error)) => step(AdoptStep::NotGranted(&new.server, error)),
         }
     }
     approve_all(dirs, &approved, keys, actor)

@@ -5,6 +5,7 @@
 //! again, all other entries keep their meaning, and undo gives the old bytes.
 
 use super::comments;
+use super::directory::EntryProjects;
 use super::extract;
 use super::extracted::Extracted;
 use super::names::Names;
@@ -58,6 +59,7 @@ pub fn build(
             file,
             document,
             program,
+            projects: EntryProjects::new(&file.path, names.home()),
         };
         job.plan(wanted, names, &mut plan);
     }
@@ -69,6 +71,7 @@ struct PlanBuilder<'a> {
     file: &'a ClientFile,
     document: &'a Document,
     program: &'a str,
+    projects: EntryProjects<'a>,
 }
 
 impl PlanBuilder<'_> {
@@ -183,7 +186,7 @@ impl PlanBuilder<'_> {
         References {
             fills_in: self.file.client.is_none_or(|client| client.fills_in),
             home: names.home(),
-            project: directory::project(self.file, names.home(), entry),
+            project: self.projects.of(entry),
             variable: &|name| dirs::server_variable(name)?.into_string().ok(),
         }
     }
@@ -234,7 +237,8 @@ impl PlanBuilder<'_> {
         names: &mut Names,
     ) -> Result<ChangedEntry, String> {
         if extracted.remote.is_none() {
-            extracted.cwd = directory::choose(self.file, names.home(), entry, &extracted.command)?;
+            extracted.cwd =
+                directory::choose(self.file, &self.projects, entry, &extracted.command)?;
             for (name, text) in literals::variables(self.document, entry)? {
                 extracted.set.entry(name).or_insert(text);
             }

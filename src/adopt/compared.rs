@@ -24,7 +24,7 @@ pub fn record(dirs: &Dirs, keys: &Keys, actor: Actor, round: &Round) -> Result<(
         records: u64::try_from(names.compared()).ok(),
         ..actor.detail()
     });
-    let known = names.secrets.iter().filter(|secret| secret.known);
+    let known = names.secrets().iter().filter(|secret| secret.known);
     let known = known.map(|secret| {
         let secret = SecretUse {
             name: secret.name.clone().into(),

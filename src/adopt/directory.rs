@@ -3,6 +3,7 @@
 //! A private one by default. The servers of a project get that project, in which clients start them;
 //! servers whose arguments name data by relative paths get the client's.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use crate::client::entry::ServerEntry;
@@ -12,13 +13,33 @@ use crate::invocation::{DirectoryUse, directory_use};
 use crate::policy::Cwd;
 use crate::scan::clients::ClientFile;
 
-/// The project that an entry belongs to.
-pub(super) fn project(file: &ClientFile, home: &Path, entry: &ServerEntry) -> Option<PathBuf> {
-    let named = entry.path.iter().find_map(|step| match step {
-        PathStep::Key(key) if key.starts_with('/') => Some(Path::new(key).to_path_buf()),
-        _ => None,
-    });
-    named.or_else(|| project_of(home, &file.path))
+/// The projects that the entries of a file belong to.
+#[derive(Debug)]
+pub(super) struct EntryProjects<'a> {
+    file: &'a Path,
+    home: PathBuf,
+    /// That of the file itself, which takes longer to find than an entry to read.
+    own: OnceCell<Option<PathBuf>>,
+}
+
+impl<'a> EntryProjects<'a> {
+    pub(super) fn new(file: &'a Path, home: &Path) -> Self {
+        Self {
+            file,
+            home: home.to_path_buf(),
+            own: OnceCell::new(),
+        }
+    }
+
+    /// The project that an entry belongs to.
+    pub(super) fn of(&self, entry: &ServerEntry) -> Option<PathBuf> {
+        let named = entry.path.iter().find_map(|step| match step {
+            PathStep::Key(key) if key.starts_with('/') => Some(Path::new(key).to_path_buf()),
+            _ => None,
+        });
+        let own = || self.own.get_or_init(|| project_of(&self.home, self.file));
+        named.or_else(|| own().clone())
+    }
 }
 
 /// Chooses the working directory of an entry's server.
@@ -27,12 +48,12 @@ pub(super) fn project(file: &ClientFile, home: &Path, entry: &ServerEntry) -> Op
 /// The client's working directory decides which program runs, so that no policy can allow it.
 pub(super) fn choose(
     file: &ClientFile,
-    home: &Path,
+    projects: &EntryProjects<'_>,
     entry: &ServerEntry,
     command: &[String],
 ) -> Result<Cwd, String> {
     // A project that was removed: what the entry names elsewhere still runs.
-    let project = project(file, home, entry).filter(|project| project.is_dir());
+    let project = projects.of(entry).filter(|project| project.is_dir());
     if let Some(own) = &entry.cwd {
         if own.starts_with('/') || own.starts_with("~/") || own == "~" {
             return Ok(Cwd::Path(own.clone()));

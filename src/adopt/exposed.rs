@@ -24,7 +24,7 @@ pub(super) fn in_files(dirs: &Dirs, round: &Round) -> Result<()> {
                 continue;
             };
             let text = String::from_utf8_lossy(&at.bytes);
-            let secrets = &round.names.secrets;
+            let secrets = round.names.secrets();
             let of_terminal = |cut: &Cut| {
                 let secret = secrets.iter().find(|secret| secret.name == cut.name);
                 secret.is_some_and(|secret| secret.why == OF_TERMINAL)
@@ -60,7 +60,7 @@ pub fn in_history(dirs: &Dirs, round: &Round, names: &BTreeSet<String>, file: &s
 }
 
 fn mark(index: &mut Index, names: &Names, name: &SecretName, place: &str) {
-    let secret = names.secrets.iter().find(|secret| secret.name == *name);
+    let secret = names.secrets().iter().find(|secret| secret.name == *name);
     // A piece that only undo needs cannot be rotated: the secret itself is marked.
     if secret.is_some_and(|secret| secret.why == FOR_UNDO) {
         return;

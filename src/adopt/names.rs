@@ -4,7 +4,7 @@
 //! policies) is not chosen.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::approval::AdoptApproval;
@@ -76,8 +76,12 @@ pub struct Names {
     existing: BTreeSet<ServerName>,
     /// How many values were compared with the stored ones.
     compared: Cell<usize>,
-    pub secrets: Vec<NewSecret>,
+    secrets: Vec<NewSecret>,
+    /// Where a text and a name are among them: a plan may have thousands.
+    texts: HashMap<String, usize>,
+    taken: HashSet<SecretName>,
     pub policies: Vec<NewPolicy>,
+    servers: HashMap<ServerName, usize>,
     pub stores: StorePlan,
 }
 
@@ -94,7 +98,10 @@ impl Names {
             existing: policy::names(dirs),
             compared: Cell::new(0),
             secrets: Vec::new(),
+            texts: HashMap::new(),
+            taken: HashSet::new(),
             policies: Vec::new(),
+            servers: HashMap::new(),
             stores: StorePlan::default(),
         }
     }
@@ -129,7 +136,7 @@ impl Names {
     /// A policy for an entry: an equal existing one, or a new one.
     pub fn policy(&mut self, entry: &str, extracted: &Extracted) -> Result<Planned, String> {
         let base = plain(entry);
-        let (secrets, mut added) = self.name_values(&base, extracted);
+        let (secrets, added) = self.name_values(&base, extracted);
         let mut n = 1;
         let mut withheld = None;
         let server = loop {
@@ -144,20 +151,19 @@ impl Names {
             let policy = draft
                 .check(&self.dirs, &server)
                 .map_err(|error| format!("its policy would be invalid: {}", error.reasons()))?;
-            if self
-                .policies
-                .iter()
-                .any(|known| known.server == server && same(&known.policy, &policy))
-            {
+            let planned = self.servers.get(&server);
+            let planned = planned.and_then(|number| self.policies.get(*number));
+            if planned.is_some_and(|known| same(&known.policy, &policy)) {
                 break server;
             }
-            let planned = self.policies.iter().any(|known| known.server == server);
+            let planned = planned.is_some();
             let existing = self.existing.contains(&server);
             let old = existing.then(|| policy::load(&self.dirs, &server, None).ok());
             let old = old.flatten();
             let known = old.as_ref().is_some_and(|old| same(old, &policy));
             let approval = AdoptApproval::of(&self.dirs, &policy, old.as_ref());
             if !planned && (!existing || known) {
+                self.servers.insert(server.clone(), self.policies.len());
                 self.policies.push(NewPolicy {
                     server: server.clone(),
                     policy,
@@ -173,7 +179,9 @@ impl Names {
             }
             n += 1;
         };
-        self.secrets.append(&mut added);
+        for secret in added {
+            self.add(secret);
+        }
         let cuts = secrets
             .iter()
             .map(|(_, name, text)| Cut {
@@ -193,10 +201,10 @@ impl Names {
     /// Names a secret that no policy has.
     fn loose(&mut self, wish: &str, text: &str, (why, place): (&'static str, String)) -> Cut {
         let name = self.name(&[], wish, text);
-        if !self.secrets.iter().any(|secret| secret.name == name) {
+        if !self.taken.contains(&name) {
             let known = self.stored.contains_key(&name);
             let (text, rotate) = (text.to_owned(), None);
-            self.secrets.push(NewSecret {
+            self.add(NewSecret {
                 name: name.clone(),
                 text,
                 why,
@@ -211,11 +219,31 @@ impl Names {
         }
     }
 
+    /// The secrets of the plan.
+    pub fn secrets(&self) -> &[NewSecret] {
+        &self.secrets
+    }
+
+    fn add(&mut self, secret: NewSecret) {
+        let number = self.secrets.len();
+        self.texts.entry(secret.text.clone()).or_insert(number);
+        self.taken.insert(secret.name.clone());
+        self.secrets.push(secret);
+    }
+
     /// Keeps only the policies and secrets that the plan needs after some changes were left out.
     pub fn keep_only(&mut self, servers: &BTreeSet<ServerName>, names: &BTreeSet<SecretName>) {
         self.policies
             .retain(|policy| servers.contains(&policy.server));
-        self.secrets.retain(|secret| names.contains(&secret.name));
+        let numbered = self.policies.iter().enumerate();
+        self.servers = numbered.map(|(n, new)| (new.server.clone(), n)).collect();
+        self.texts.clear();
+        self.taken.clear();
+        for secret in std::mem::take(&mut self.secrets) {
+            if names.contains(&secret.name) {
+                self.add(secret);
+            }
+        }
         let policies = self.policies.iter();
         let references = policies.flat_map(|new| new.policy.store_references());
         self.stores.keep_only(&references.collect::<Vec<_>>());
@@ -258,12 +286,9 @@ impl Names {
             let wish =
                 slot.map_or_else(|| wish(base, &value.variable), |slot| slot.name.to_string());
             let name = self.name(&added, &wish, &value.text);
-            let planned = self
-                .secrets
-                .iter()
-                .chain(&added)
-                .any(|secret| secret.name == name);
-            if !planned {
+            let is_planned =
+                self.taken.contains(&name) || added.iter().any(|secret| secret.name == name);
+            if !is_planned {
                 added.push(NewSecret {
                     name: name.clone(),
                     text: value.text.clone(),
@@ -280,10 +305,14 @@ impl Names {
 
     /// The name of a value: its existing one, or the first free one.
     fn name(&self, added: &[NewSecret], wish: &str, text: &str) -> SecretName {
-        let planned = || self.secrets.iter().chain(added);
-        if let Some(secret) = planned().find(|secret| secret.text == text) {
+        let planned = self.texts.get(text).and_then(|n| self.secrets.get(*n));
+        let planned = planned.or_else(|| added.iter().find(|secret| secret.text == text));
+        if let Some(secret) = planned {
             return secret.name.clone();
         }
+        let is_taken = |name: &SecretName| {
+            self.taken.contains(name) || added.iter().any(|secret| secret.name == *name)
+        };
         if let Some(name) = self.stored_name(text) {
             return name;
         }
@@ -295,7 +324,7 @@ impl Names {
                 format!("{wish}-{n}")
             };
             match SecretName::new(&text) {
-                Ok(name) if self.is_free(&name) && !planned().any(|s| s.name == name) => {
+                Ok(name) if self.is_free(&name) && !is_taken(&name) => {
                     return name;
                 }
                 Ok(_) => n += 1,

@@ -6,6 +6,8 @@
 //! refused. A file is replaced atomically: the new one is written beside the old one, synced and
 //! renamed, and the directory is synced.
 
+mod together;
+
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+pub use self::together::PendingFile;
 use crate::error::{Code, Error};
 
 /// The maximum size of a file that mcpwrap reads for itself (bytes).
@@ -57,7 +60,15 @@ impl Problem {
             Self::NotPrivate { fix, .. } => Error::new(Code::FileNotPrivate, what)
                 .cause(format!("`{path}`: {fact}"))
                 .hint(fix),
-            _ => Error::new(code, what).cause(format!("`{path}`: {fact}")),
+            other => {
+                let hint = match &other {
+                    Self::Io(error) => io_hint(error),
+                    _ => None,
+                };
+                Error::new(code, what)
+                    .cause(format!("`{path}`: {fact}"))
+                    .hint_if(hint)
+            }
         }
     }
 }
@@ -338,6 +349,7 @@ fn parent(path: &Path) -> PathBuf {
 }
 
 /// A temporary file beside the target, removed on drop if it was not renamed.
+#[derive(Debug)]
 struct Temporary(PathBuf);
 
 impl Temporary {
@@ -347,6 +359,10 @@ impl Temporary {
     }
 
     fn write(&self, bytes: &[u8], mode: u32) -> io::Result<()> {
+        self.write_unsynced(bytes, mode)?.sync_all()
+    }
+
+    fn write_unsynced(&self, bytes: &[u8], mode: u32) -> io::Result<File> {
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -354,7 +370,7 @@ impl Temporary {
             .custom_flags(OFlag::O_NOFOLLOW.bits())
             .open(&self.0)?;
         file.write_all(bytes)?;
-        file.sync_all()
+        Ok(file)
     }
 }
 

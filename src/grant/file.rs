@@ -15,9 +15,10 @@ use sha2::Sha256;
 
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
-use crate::files::{self, Problem};
+use crate::files::{self, PendingFile, Problem};
 use crate::invocation::Invocation;
 use crate::secret::{Keys, ServerName};
+use crate::sys::files::place_all;
 
 /// The path of a server's grant file. Supervisors watch it.
 pub fn path(dirs: &Dirs, server: &ServerName) -> PathBuf {
@@ -80,6 +81,12 @@ pub(super) struct GrantFile {
     pub(super) invocation: Option<Invocation>,
 }
 
+impl GrantFile {
+    fn text(&self) -> String {
+        toml::to_string(self).expect("a grant file has plain fields only")
+    }
+}
+
 pub(super) fn read(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantFile>> {
     let path = path(dirs, server);
     let bytes = match files::read_private(&path) {
@@ -101,9 +108,27 @@ pub(super) fn read(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantFile>
 }
 
 pub(super) fn write(dirs: &Dirs, server: &ServerName, file: &GrantFile) -> Result<()> {
-    let text = toml::to_string(file).expect("a grant file has plain fields only");
-    files::replace(&path(dirs, server), text.as_bytes())
+    files::replace(&path(dirs, server), file.text().as_bytes())
         .map_err(|problem| unusable(dirs, server, problem))
+}
+
+/// [`write`] of several files.
+pub(super) fn write_all(
+    dirs: &Dirs,
+    grants: impl Iterator<Item = (ServerName, GrantFile)>,
+) -> Result<()> {
+    let pending = grants.map(|(server, file)| {
+        PendingFile::write(path(dirs, &server), file.text().as_bytes())
+            .map_err(|problem| unusable(dirs, &server, problem))
+    });
+    let pending: Vec<_> = pending.collect::<Result<_>>()?;
+    place_all(&pending).map_err(|(path, problem)| {
+        problem.explain(
+            Code::FileUnusable,
+            "cannot write the grants",
+            &dirs.tilde(&path),
+        )
+    })
 }
 
 /// Removes or empties a grant file, valid or not. Returns whether its content is gone.

@@ -177,27 +177,44 @@ pub fn grant(
     keys: &Keys,
     by: By,
 ) -> Result<()> {
+    write(dirs, &policy.server, &sealed(policy, invocation, keys, by))
+}
+
+/// [`grant`] for several policies: all, or an error.
+///
+/// # Errors
+/// As [`grant`].
+pub fn grant_all<'a>(
+    dirs: &Dirs,
+    policies: impl Iterator<Item = (&'a Policy, &'a Invocation)>,
+    keys: &Keys,
+    by: By,
+) -> Result<()> {
+    let sealed = policies.map(|(policy, invocation)| {
+        let file = sealed(policy, invocation, keys, by);
+        (policy.server.clone(), file)
+    });
+    file::write_all(dirs, sealed)
+}
+
+fn sealed(policy: &Policy, invocation: &Invocation, keys: &Keys, by: By) -> GrantFile {
     let at = now();
     let seal = sealing(keys, &policy.server, &policy.digest, at, by, invocation)
         .finalize()
         .into_bytes();
-    write(
-        dirs,
-        &policy.server,
-        &GrantFile {
-            version: VERSION,
-            state: GrantState::Granted,
-            digest: Some(policy.digest.clone()),
-            at,
-            by: Some(by),
-            reason: None,
-            seal: Some(hex(&seal)),
-            granted: None,
-            evidence: None,
-            policy: Some(policy.text.clone()),
-            invocation: Some(invocation.clone()),
-        },
-    )
+    GrantFile {
+        version: VERSION,
+        state: GrantState::Granted,
+        digest: Some(policy.digest.clone()),
+        at,
+        by: Some(by),
+        reason: None,
+        seal: Some(hex(&seal)),
+        granted: None,
+        evidence: None,
+        policy: Some(policy.text.clone()),
+        invocation: Some(invocation.clone()),
+    }
 }
 
 /// Whether a policy in its current form has a grant of an older version, which did not cover what its

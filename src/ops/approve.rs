@@ -8,7 +8,6 @@ use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::grant;
 use crate::invocation::{self, Resolved};
-use crate::parallel;
 use crate::policy::Policy;
 use crate::secret::Keys;
 use crate::store::{self, Prompt};
@@ -91,9 +90,9 @@ pub fn approve_all(
         .map(|(policy, _)| record(policy, Outcome::Ok, actor))
         .collect();
     Log::open(dirs, Some(keys))?.append(&records)?;
-    parallel::for_each(policies, |(policy, resolved)| {
-        grant::grant(dirs, policy, &resolved.invocation, keys, actor.by())
-    })
+    let granted = policies.iter();
+    let granted = granted.map(|(policy, resolved)| (policy, &resolved.invocation));
+    grant::grant_all(dirs, granted, keys, actor.by())
 }
 
 /// The records of a grant that was refused.

@@ -15,6 +15,7 @@ use crate::files::{self, Problem};
 use crate::links;
 use crate::reference::Reference;
 use crate::secret::ServerName;
+use crate::sys::files::place_all;
 
 /// The content of a new policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -188,6 +189,23 @@ fn exists(dirs: &Dirs, server: &ServerName) -> Error {
 pub fn replace(dirs: &Dirs, server: &ServerName, bytes: &[u8]) -> Result<()> {
     links::replace(&load::path(dirs, server), bytes)
         .map_err(|problem| unwritten(dirs, server, problem))
+}
+
+/// Writes several new policies.
+///
+/// # Errors
+/// `policy-exists`: none was written. `file-not-private`, `file-unusable`.
+pub fn write_new(dirs: &Dirs, policies: &[&Policy]) -> Result<()> {
+    let pending = |policy: &&Policy| {
+        must_be_new(dirs, &policy.server)?;
+        links::pending(&load::path(dirs, &policy.server), policy.text.as_bytes())
+            .map_err(|problem| unwritten(dirs, &policy.server, problem))
+    };
+    let pending: Vec<_> = policies.iter().map(pending).collect::<Result<_>>()?;
+    place_all(&pending).map_err(|(path, problem)| {
+        let shown = dirs.tilde(&path);
+        problem.explain(Code::FileUnusable, "cannot write the policies", &shown)
+    })
 }
 
 /// Removes the user's policy file; of a link, only the link.

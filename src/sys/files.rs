@@ -1,11 +1,15 @@
 //! Acts on files that the standard library does not have, or not on each system.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, CWD};
+
+use crate::files::{PendingFile, Problem, sync_dir};
+use crate::parallel;
 
 /// Exchanges two files in one step. False where the system or the file system cannot do that.
 ///
@@ -40,6 +44,38 @@ pub fn sync_file_system(dir: &Path) -> io::Result<bool> {
     #[cfg(not(target_os = "linux"))]
     drop(dir);
     Ok(cfg!(target_os = "linux"))
+}
+
+/// From this number of files on, one call for the file system is cheaper than one for each file. Such a call also
+/// writes what other programs left to write.
+const FILES_MIN: usize = 16;
+
+/// Puts files into their places: all are on the disk before the first one replaces another.
+///
+/// # Errors
+/// What failed, and for which file or directory.
+pub fn place_all(files: &[PendingFile]) -> Result<(), (PathBuf, Problem)> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error: io::Error| (path, error.into())
+    };
+    let dirs: BTreeSet<_> = files.iter().map(PendingFile::dir).collect();
+    let mut synced = files.len() >= FILES_MIN;
+    if synced {
+        for dir in &dirs {
+            synced &= sync_file_system(dir).map_err(failed(dir))?;
+        }
+    }
+    if !synced {
+        parallel::for_each(files, |file| file.sync().map_err(failed(file.path())))?;
+    }
+    for file in files {
+        file.place().map_err(failed(file.path()))?;
+    }
+    for dir in &dirs {
+        sync_dir(dir).map_err(failed(dir))?;
+    }
+    Ok(())
 }
 
 /// Whether a directory is on a file system that keeps its files in memory. Never on macOS, which has

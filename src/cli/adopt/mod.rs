@@ -231,7 +231,7 @@ fn question(cx: &Context, round: &Round, no_pin: bool) -> String {
     };
     format!(
         "\n{logins}{stores}store {}, write and grant {}, change {}{pins}. proceed?",
-        print::count(round.names.secrets.len(), "secret"),
+        print::count(round.names.secrets().len(), "secret"),
         print::count(round.names.policies.len() - withheld, "policy"),
         print::count(round.plan.files.len(), "file")
     )

@@ -15,6 +15,7 @@ use crate::client::entry::entries;
 use crate::error::{Error, printable};
 use crate::grant;
 use crate::ops::{needs, notes};
+use crate::parallel;
 use crate::policy::{self, summary};
 use crate::scan::clients::{ClientFile, ClientFiles};
 use crate::secret::ServerName;
@@ -95,7 +96,7 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
         }
         out.line("");
     }
-    for secret in &names.secrets {
+    for secret in names.secrets() {
         let known = if secret.known { ", already stored" } else { "" };
         out.line(&format!(
             "secret `{}`: {} ({}){known}",
@@ -233,13 +234,13 @@ pub(super) fn not_granted(cx: &Context, unresolved: Vec<(ServerName, Error)>) ->
 
 /// What the adopted servers read in this terminal and do not get.
 pub(super) fn needs(cx: &Context, servers: &BTreeSet<ServerName>) {
-    for server in servers {
+    let servers: Vec<&ServerName> = servers.iter().collect();
+    let notes = parallel::map(&servers, |server| {
         // A policy that was not written was reported before.
-        let Ok(policy) = policy::load(&cx.dirs, server, None) else {
-            continue;
-        };
-        for note in needs::notes(&cx.dirs, &policy) {
-            print::note(&note);
-        }
+        let policy = policy::load(&cx.dirs, server, None);
+        policy.map_or_else(|_| Vec::new(), |policy| needs::notes(&cx.dirs, &policy))
+    });
+    for note in notes.iter().flatten() {
+        print::note(note);
     }
 }

@@ -18,6 +18,17 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// For all servers together.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// So many servers are named in one line.
+const NAMED_MAX: usize = 8;
+
+/// The names of servers; only their number if they are many.
+fn named(servers: &[&ServerName]) -> String {
+    if servers.len() > NAMED_MAX {
+        return print::count(servers.len(), "server");
+    }
+    print::names(servers)
+}
+
 /// Tests the servers of the adoption that may start, if the user wants that. Returns whether each one
 /// that was tested listed its tools.
 ///
@@ -36,7 +47,7 @@ pub(super) fn adopted(args: &Args, cx: &Context, servers: &BTreeSet<ServerName>)
     if args.yes {
         print::note(&format!(
             "not tested: {}; run `mcpwrap test SERVER` to start one as a client does",
-            print::names(&servers)
+            named(&servers)
         ));
         return Ok(true);
     }
@@ -60,7 +71,7 @@ pub(super) fn adopted(args: &Args, cx: &Context, servers: &BTreeSet<ServerName>)
         print::warning(&format!(
             "not tested within {} s: {}; run `mcpwrap test SERVER`",
             LIMIT.as_secs(),
-            print::names(left)
+            named(&left.into_iter().collect::<Vec<_>>())
         ));
     }
     Ok(all_work)
