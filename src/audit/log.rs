@@ -295,13 +295,15 @@ impl Log {
     }
 
     pub(super) fn unwritable(&self, problem: Problem) -> Error {
+        const STATUS: &str = "run `mcpwrap status` to see where the log is and whether it works";
         let what = format!("cannot write the audit log in `{}`", self.shown);
         let hint = match &problem {
             Problem::NotPrivate { fix, .. } => fix.clone(),
             Problem::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
                 format!("run `df -h {}` to see how full the disk is", self.shown)
             }
-            _ => "run `mcpwrap status` to see where the log is and whether it works".to_owned(),
+            Problem::Io(error) => files::io_hint(error).unwrap_or(STATUS).to_owned(),
+            _ => STATUS.to_owned(),
         };
         Error::new(Code::AuditUnwritable, what)
             .cause(problem)

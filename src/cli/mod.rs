@@ -168,6 +168,9 @@ pub fn main() -> ExitCode {
             EXIT_ERROR
         });
     }
+    if let Some(run) = run::Args::alone(&args) {
+        return ExitCode::from(launch(run));
+    }
     // Elsewhere than on a terminal, a command was forgotten.
     if args.len() == 1 && print::screen_lines().is_some() {
         return ExitCode::from(exit_code(Context::new().and_then(|cx| overview::run(&cx))));

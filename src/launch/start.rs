@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
+use nix::unistd::Pid;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
@@ -56,9 +57,18 @@ pub fn client_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// What a guard shows in its command line, so that it is found when nothing else is left of a run.
+#[derive(Clone, Debug)]
+pub struct GuardLabel {
+    pub server: ServerName,
+    pub run: String,
+    /// See `launch::mark::home`.
+    pub home: String,
+}
+
 /// The command to start, and its working directory.
 pub struct ExecCommand<'a> {
-    pub server: &'a ServerName,
+    pub label: &'a GuardLabel,
     /// argv, starting with the program's name.
     pub arguments: &'a [Zeroizing<Vec<u8>>],
     pub program: &'a Path,
@@ -70,7 +80,7 @@ pub struct ExecCommand<'a> {
 impl fmt::Debug for ExecCommand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExecCommand")
-            .field("server", &self.server)
+            .field("label", self.label)
             .finish_non_exhaustive()
     }
 }
@@ -84,10 +94,24 @@ impl WaitingGuard {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn start(env: &ServerEnv) -> io::Result<Self> {
+    pub fn start(label: &GuardLabel) -> io::Result<Self> {
         let (ours, theirs) = spawn::socket_pair()?;
-        let guard = spawn::guard(theirs.into(), &label(env))?;
+        let label = [label.server.as_str(), &label.run, &label.home];
+        let guard = spawn::guard(theirs.into(), &label)?;
         Ok(Self(Some((guard, ours))))
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<Pid> {
+        let (guard, _) = self.0.as_ref()?;
+        i32::try_from(guard.id()).ok().map(Pid::from_raw)
+    }
+
+    /// Itself, if it still waits.
+    fn alive(mut self) -> Option<Self> {
+        let (guard, _) = self.0.as_mut()?;
+        let is_alive = matches!(guard.try_wait(), Ok(None));
+        is_alive.then_some(self)
     }
 }
 
@@ -121,7 +145,7 @@ pub fn launch(
     fds::enlarge_pipe(stdin.as_fd());
     let mut streams = vec![server_in, server_out, server_err];
     streams.extend(channel);
-    let (guard, control) = order_guard(guard, &plan, &streams, env)
+    let (guard, control) = order_guard(guard, (&plan, command.label), &streams, env)
         .map_err(|error| failed(command, "cannot start its guard process", &error))?;
     drop(streams);
     drop(plan);
@@ -138,18 +162,20 @@ pub fn launch(
 
 fn failed(command: &ExecCommand<'_>, what: &str, error: &io::Error) -> Error {
     Error::new(Code::LaunchFailed, what)
-        .not_started(&command.server)
+        .not_started(&command.label.server)
         .cause(crate::files::io_text(error))
         .hint_if(crate::files::io_hint(error))
 }
 
 fn order_guard(
     guard: Option<WaitingGuard>,
-    plan: &ExecSpec,
+    (plan, label): (&ExecSpec, &GuardLabel),
     streams: &[OwnedFd],
     env: &ServerEnv,
 ) -> io::Result<(Child, UnixStream)> {
-    let mut waiting = guard.map_or_else(|| WaitingGuard::start(env), Ok)?;
+    // One that somebody killed meanwhile is replaced.
+    let guard = guard.and_then(WaitingGuard::alive);
+    let mut waiting = guard.map_or_else(|| WaitingGuard::start(label), Ok)?;
     let (_, ours) = waiting.0.as_ref().ok_or(io::ErrorKind::NotFound)?;
     let bytes = Zeroizing::new(plan.encode());
     let streams: Vec<_> = streams.iter().map(OwnedFd::as_fd).collect();
@@ -169,13 +195,6 @@ fn order_guard(
         .0
         .take()
         .ok_or_else(|| io::ErrorKind::NotFound.into())
-}
-
-/// What the guard shows in its command line, so that it is found when nothing else is left of a run.
-fn label(env: &ServerEnv) -> Vec<&str> {
-    let mark = env.mark().into_iter();
-    mark.flat_map(|mark| [mark.server.as_str(), &mark.run, &mark.home])
-        .collect()
 }
 
 fn plan(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<ExecSpec> {
@@ -209,7 +228,7 @@ fn not_executable(command: &ExecCommand<'_>, program: &Path, why: &str) -> Error
         Code::ProgramNotExecutable,
         format!("cannot execute `{shown}`"),
     )
-    .not_started(&command.server)
+    .not_started(&command.label.server)
     .cause(why)
     .hint(format!(
         "run `ls -l {shown}` to see its mode, `chmod +x` to make it executable"
@@ -246,7 +265,7 @@ fn started(command: &ExecCommand<'_>, mut control: &UnixStream) -> Result<i32> {
             Code::ProgramNotFound,
             format!("the interpreter of `{}` does not exist", program.display()),
         )
-        .not_started(&command.server)
+        .not_started(&command.label.server)
         .cause("its first line names a missing program")
         .hint(format!("run `head -1 {}` to see it", program.display())),
         (

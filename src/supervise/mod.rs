@@ -41,6 +41,7 @@ use self::shared::{Gate, Shared};
 use self::state::KeeperEvent;
 use crate::error::{Error, Result};
 use crate::launch::mark;
+use crate::launch::start::WaitingGuard;
 use crate::sys::fds::{self, Standard};
 use crate::sys::watch::Watch;
 use crate::sys::{signal, stderr, tree};
@@ -50,7 +51,7 @@ use crate::sys::{signal, stderr, tree};
 /// # Errors
 /// `launch-failed` if this process cannot get the few descriptors it needs.
 pub fn supervise(options: Options) -> Result<u8> {
-    let server = options.server.clone();
+    let server = options.label.server.clone();
     run(options).map_err(|error| {
         Error::new(
             crate::error::Code::LaunchFailed,
@@ -63,6 +64,8 @@ pub fn supervise(options: Options) -> Result<u8> {
 }
 
 fn run(options: Options) -> io::Result<u8> {
+    // It gets ready on another processor while everything before the launch is done here.
+    let guard = WaitingGuard::start(&options.label).ok();
     stderr::begin_session();
     let collected: Vec<Signal> = signal::ENDING
         .iter()
@@ -74,14 +77,14 @@ fn run(options: Options) -> io::Result<u8> {
     signal::nonblocking(&woken)?;
     signal::nonblocking(&wake)?;
     let stdout = fds::standard(Standard::Output)?;
-    let shared = Shared::new(options.server.clone(), stdout, File::from(wake));
+    let shared = Shared::new(options.label.server.clone(), stdout, File::from(wake));
     shared.lock().session.set_reconnect(options.reconnect);
     let shared = Arc::new(shared);
     let stdin = fds::standard(Standard::Input)?;
     let on_terminal = io::stdin().is_terminal();
     let for_input = Arc::clone(&shared);
     std::thread::Builder::new()
-        .name(mark::thread_name(&options.home))
+        .name(mark::thread_name(&options.label.home))
         .spawn(move || input::relay(stdin, &for_input))?;
     let ends = (
         fds::standard(Standard::Input)?,
@@ -97,7 +100,7 @@ fn run(options: Options) -> io::Result<u8> {
         signals,
         woken: File::from(woken),
         watch,
-        driver: Driver::new(options, Arc::clone(&shared), on_terminal),
+        driver: Driver::new(options, Arc::clone(&shared), on_terminal, guard),
         shared,
     };
     supervisor.driver.handle(KeeperEvent::Start);

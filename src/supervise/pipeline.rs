@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::invocation::Ran;
 use crate::launch::injected::Injected;
 use crate::launch::resolve::ServerEnv;
+use crate::launch::start::GuardLabel;
 use crate::mint::LiveMints;
 use crate::policy::Policy;
-use crate::secret::ServerName;
 use crate::session::{Answered, ClientName, FailureText};
 
 /// Everything that a launch needs.
@@ -164,14 +164,13 @@ impl fmt::Debug for dyn Pipeline {
 /// The parameters of a supervisor.
 #[derive(Debug)]
 pub struct Options {
-    pub server: ServerName,
+    /// The server, the run, and whose it is.
+    pub label: GuardLabel,
     pub pipeline: Arc<dyn Pipeline>,
     /// Files to watch: the grant, the policy, the secret index.
     pub watched: Vec<PathBuf>,
     /// The directory of the control socket.
     pub runtime: Option<PathBuf>,
-    /// See `launch::mark::home`.
-    pub home: String,
     /// What the user of a client with this name does after a failed start.
     pub reconnect: fn(Option<&str>) -> &'static str,
 }

@@ -23,6 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use clap::Parser as _;
+
 use self::known::LocalLaunch;
 use self::records::Records;
 use super::{Context, print};
@@ -34,7 +36,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::launch::injected::Injected;
 use crate::launch::mark::{self, RunMark};
-use crate::launch::start;
+use crate::launch::start::{self, GuardLabel};
 use crate::launch::value_cache::ValueCache;
 use crate::launch::values::ValuePlan;
 use crate::launch::work::WorkDirectory;
@@ -69,6 +71,26 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
+/// A parser of this command only.
+#[derive(Debug, clap::Parser)]
+struct RunAlone {
+    #[command(flatten)]
+    args: Args,
+}
+
+impl Args {
+    /// The arguments of a correct `mcpwrap run`. To build the parser of all commands takes as long as the
+    /// rest of this process's start.
+    pub fn alone(args: &[OsString]) -> Option<Self> {
+        let [_, run, ..] = args else { return None };
+        if run != "run" {
+            return None;
+        }
+        let parsed = RunAlone::try_parse_from(args.get(1..)?);
+        parsed.ok().map(|alone| alone.args)
+    }
+}
+
 /// Runs the server; returns its exit code, or the code of the reason why it did not start.
 pub fn run(args: Args, cx: &Context) -> Result<u8> {
     harden::harden();
@@ -85,18 +107,20 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
     // A policy behind a link changes where the link leads.
     watched.extend(links::target(&file).ok().filter(|target| *target != file));
     let runtime = dirs.runtime().to_path_buf();
-    let server = args.server.clone();
     let launch = Arc::new(LaunchPipeline::new(args, dirs)?);
     // Asks issuers for what has nothing to do with this start, which does not wait for it.
     let own = launch.dirs.clone();
     std::thread::spawn(move || end_earlier(&own));
     let pipeline: Arc<dyn Pipeline> = Arc::<LaunchPipeline>::clone(&launch);
     let options = Options {
-        server,
+        label: GuardLabel {
+            server: launch.server.clone(),
+            run: launch.run.as_str().to_owned(),
+            home: launch.home.clone(),
+        },
         pipeline,
         watched,
         runtime: Some(runtime),
-        home: launch.home.clone(),
         reconnect,
     };
     let code = supervise::supervise(options);

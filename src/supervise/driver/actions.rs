@@ -44,6 +44,8 @@ impl Driver {
                 });
             }
             Action::LookAtPreparation { attempt } => {
+                // It may take minutes.
+                self.end_waiting(attempt);
                 let waits_for = self.pipeline.waits_for();
                 return Some(KeeperEvent::PreparationSeen { attempt, waits_for });
             }
@@ -59,7 +61,7 @@ impl Driver {
 
     fn act_without_answer(&mut self, action: Action) {
         match action {
-            Action::DropPrepared { attempt } => drop(self.prepared.remove(&attempt)),
+            Action::DropPrepared { attempt } => self.drop_prepared(attempt),
             Action::Abandon { generation } => {
                 let mut inner = self.shared.lock();
                 inner.session.abandon(generation);
@@ -154,7 +156,7 @@ impl Driver {
             let mut inner = self.shared.lock();
             inner.draining = false;
             let held = inner.held.remove(&generation).unwrap_or_default();
-            let takeover = inner.session.take_over(generation, &self.server, now);
+            let takeover = inner.session.take_over(generation, &self.label.server, now);
             inner.outbox.extend(takeover.to_client);
             inner.outbox.extend(held);
             inner.gate = Gate::Held;
@@ -165,7 +167,7 @@ impl Driver {
     }
 
     fn answer_all(&self, error: &Error, stand_in: StandIn) {
-        let trouble = Unavailable::new(&self.server, error);
+        let trouble = Unavailable::new(&self.label.server, error);
         let stub = stand_in == StandIn::Allowed && self.pipeline.has_stub();
         self.shared.fail(trouble, stub);
     }

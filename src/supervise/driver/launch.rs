@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Driver;
 use crate::error::{Code, Error, Result};
-use crate::launch::start::{self, ExecCommand};
+use crate::launch::start::{self, ExecCommand, WaitingGuard};
 use crate::supervise::bridge::BridgeLink;
 use crate::supervise::generation::Generation;
 use crate::supervise::pipeline::{Fact, Target};
@@ -16,7 +16,11 @@ use crate::sys::spawn;
 
 impl Driver {
     /// Begins to prepare a server. The result comes as an event, except if the thread cannot start.
-    pub(super) fn prepare(&self, attempt: u32, is_fresh: bool) -> Option<KeeperEvent> {
+    pub(super) fn prepare(&mut self, attempt: u32, is_fresh: bool) -> Option<KeeperEvent> {
+        // Before the thread, which would take the processor on which it starts.
+        let guard = self.first_guard.take();
+        let guard = guard.or_else(|| WaitingGuard::start(&self.label).ok());
+        self.waiting = guard.map(|guard| (attempt, guard));
         let (pipeline, shared) = (Arc::clone(&self.pipeline), Arc::clone(&self.shared));
         let prepare = move || {
             let result = pipeline.prepare(is_fresh).map(Box::new);
@@ -29,18 +33,29 @@ impl Driver {
         Some(KeeperEvent::Prepared { attempt, result })
     }
 
+    /// Ends the guard that waits for this preparation.
+    pub(super) fn end_waiting(&mut self, attempt: u32) {
+        self.waiting.take_if(|(of, _)| *of == attempt);
+    }
+
+    pub(super) fn drop_prepared(&mut self, attempt: u32) {
+        self.end_waiting(attempt);
+        drop(self.prepared.remove(&attempt));
+    }
+
     fn not_started(&self, why: &str, error: &std::io::Error) -> Error {
         Error::new(Code::LaunchFailed, why)
-            .not_started(&self.server)
+            .not_started(&self.label.server)
             .cause(crate::files::io_text(error))
     }
 
-    /// Records the launch. While the record waits for the disk, the guard starts, without an order, and
-    /// the masker is made.
+    /// Records the launch. While the record waits for the disk, the masker is made, and a guard starts if none waits.
     pub(super) fn record_launch(&mut self, attempt: u32, generation: u32) -> Result<()> {
+        let waiting = self.waiting.take_if(|(of, _)| *of == attempt);
         let prepared = self.prepared.get(&attempt);
         let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
-        self.begun = Some(self.begin(attempt, &prepared.env));
+        let guard = waiting.map(|(_, guard)| guard);
+        self.begun = Some(self.begin(attempt, guard, &prepared.env));
         let client = self.shared.lock().session.client().clone();
         self.pipeline.record_launch(prepared, generation, &client)
     }
@@ -73,7 +88,7 @@ impl Driver {
         };
         let (bridge, channel) = bridge.unzip();
         let command = ExecCommand {
-            server: &self.server,
+            label: &self.label,
             arguments: prepared.env.arguments(),
             program: &program,
             directory,

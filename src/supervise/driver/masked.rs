@@ -38,15 +38,20 @@ impl Driver {
         current.chain(more).chain(&self.retired)
     }
 
-    /// Starts a guard and makes a masker, for a launch whose record is being written.
-    pub(super) fn begin(&self, attempt: u32, env: &ServerEnv) -> PendingLaunch {
+    /// Makes a masker, and a guard unless one waits, for a launch whose record is being written.
+    pub(super) fn begin(
+        &self,
+        attempt: u32,
+        waiting: Option<WaitingGuard>,
+        env: &ServerEnv,
+    ) -> PendingLaunch {
         let values: Vec<_> = self.values(env.values()).cloned().collect();
         let make = move || masker_of(values.iter().collect());
         let thread = std::thread::Builder::new().name("masker".to_owned());
         PendingLaunch {
             attempt,
             version: self.shared.lock().masker_version,
-            guard: WaitingGuard::start(env).ok(),
+            guard: waiting.or_else(|| WaitingGuard::start(&self.label).ok()),
             masker: thread.spawn(make).ok(),
         }
     }

@@ -99,7 +99,7 @@ impl Driver {
     fn ended(&self, generation: u32, name: &MintName) -> Error {
         let what = format!(
             "the credential `mint:{name}` of server `{}` has ended",
-            self.server
+            self.label.server
         );
         let error = Error::new(Code::CredentialEnded, what);
         let server = self.generation(generation);
@@ -111,7 +111,7 @@ impl Driver {
         }
         .hint(format!(
             "the session tries again by itself; run `mcpwrap renew {}` to try now",
-            self.server
+            self.label.server
         ))
     }
 

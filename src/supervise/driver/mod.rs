@@ -30,8 +30,9 @@ use super::pipeline::{Options, Pipeline, Prepared};
 use super::request::Request;
 use super::shared::{Notice, Shared};
 use super::state::{KeeperEvent, KeeperState};
+use crate::launch::start::{GuardLabel, WaitingGuard};
 use crate::mint::clock::MintPause;
-use crate::secret::{Secret, ServerName};
+use crate::secret::Secret;
 use crate::sys::tree;
 
 /// How long the processes of a killed guard may take to end.
@@ -40,13 +41,18 @@ const ORPHANS_LIMIT: Duration = Duration::from_secs(2);
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Driver {
-    server: ServerName,
+    label: GuardLabel,
     pipeline: Arc<dyn Pipeline>,
     shared: Arc<Shared>,
     state: KeeperState,
     generations: Vec<Generation>,
     /// Completed preparations that are not launched yet, by number.
     prepared: HashMap<u32, Box<Prepared>>,
+    /// A guard for the first preparation.
+    first_guard: Option<WaitingGuard>,
+    /// A guard for the preparation of this number, which needs none before its end. Starting one takes as
+    /// long as a preparation.
+    waiting: Option<(u32, WaitingGuard)>,
     /// What was begun for the launch that is being recorded.
     begun: Option<PendingLaunch>,
     /// Unanswered requests of other commands, by number.
@@ -64,20 +70,28 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(options: Options, shared: Arc<Shared>, on_terminal: bool) -> Self {
+    /// `guard`: for the first server.
+    pub(super) fn new(
+        options: Options,
+        shared: Arc<Shared>,
+        on_terminal: bool,
+        guard: Option<WaitingGuard>,
+    ) -> Self {
         let listen = |runtime| {
-            control::listen(runtime, &options.server, &shared)
+            control::listen(runtime, &options.label.server, &shared)
                 .inspect_err(|error| tracing::warn!(%error, "cannot create the control socket; only files are watched"))
                 .ok()
         };
         let socket = options.runtime.as_deref().and_then(listen);
         Self {
-            state: KeeperState::new(options.server.clone(), on_terminal),
-            server: options.server,
+            state: KeeperState::new(options.label.server.clone(), on_terminal),
+            label: options.label,
             pipeline: options.pipeline,
             shared,
             generations: Vec::new(),
             prepared: HashMap::new(),
+            first_guard: guard,
+            waiting: None,
             begun: None,
             requests: HashMap::new(),
             requests_count: 0,
@@ -137,14 +151,19 @@ impl Driver {
     fn event(&mut self, notice: Notice) -> Option<KeeperEvent> {
         Some(match notice {
             Notice::Event(event) => event,
-            Notice::Prepared { attempt, result } => KeeperEvent::Prepared {
-                attempt,
-                result: result.map(|prepared| {
-                    let rules = prepared.policy.session;
-                    self.prepared.insert(attempt, prepared);
-                    rules
-                }),
-            },
+            Notice::Prepared { attempt, result } => {
+                if result.is_err() {
+                    self.end_waiting(attempt);
+                }
+                KeeperEvent::Prepared {
+                    attempt,
+                    result: result.map(|prepared| {
+                        let rules = prepared.policy.session;
+                        self.prepared.insert(attempt, prepared);
+                        rules
+                    }),
+                }
+            }
             Notice::Asked(request) => {
                 let verb = request.verb;
                 self.requests_count += 1;
@@ -200,7 +219,8 @@ impl Driver {
         if orphaned {
             // The guard was killed, so its processes are now our children.
             let alive = self.generations.iter().filter(|server| !server.gone);
-            let spared: Vec<Pid> = alive.map(Generation::guard_pid).collect();
+            let waiting = self.waiting.iter().filter_map(|(_, guard)| guard.pid());
+            let spared: Vec<Pid> = alive.map(Generation::guard_pid).chain(waiting).collect();
             tree::kill_own_descendants(&spared, ORPHANS_LIMIT, &mut |_, _| {});
         }
         events

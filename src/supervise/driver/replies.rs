@@ -53,7 +53,7 @@ impl Driver {
             .collect();
         json!({
             "v": VERSION, "ok": true,
-            "server": self.server.as_str(), "supervisor": std::process::id(),
+            "server": self.label.server.as_str(), "supervisor": std::process::id(),
             "state": self.state.name(),
             "pid": server.map(|server| server.pid), "tree": tree,
             "client": {"name": client.name, "version": client.version},

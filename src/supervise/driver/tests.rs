@@ -21,6 +21,7 @@ use crate::invocation::Ran;
 use crate::launch::injected::Injected;
 use crate::launch::resolve::{self, Sources};
 use crate::launch::secret_files::SecretFiles;
+use crate::launch::start::GuardLabel;
 use crate::mint::LiveMints;
 use crate::policy::load::parse_text;
 use crate::secret::{Keys, Secret, ServerName};
@@ -162,15 +163,18 @@ impl TestDriver {
         let shared = Shared::new(server.clone(), file(ours), file(wake));
         let pipeline = Arc::new(pipeline);
         let options = Options {
-            server,
+            label: GuardLabel {
+                server,
+                run: String::new(),
+                home: String::new(),
+            },
             pipeline: Arc::<FakePipeline>::clone(&pipeline),
             watched: Vec::new(),
             runtime: None,
-            home: String::new(),
             reconnect: |_| "reconnect",
         };
         Self {
-            driver: Driver::new(options, Arc::new(shared), false),
+            driver: Driver::new(options, Arc::new(shared), false, None),
             pipeline,
             client: BufReader::new(client),
         }
