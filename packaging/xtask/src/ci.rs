@@ -13,6 +13,7 @@ pub fn run(install: Install) -> Done {
     let start = Instant::now();
     let mut not_run = NotRun::default();
     step("format", &mut cargo("fmt --all --check"))?;
+    // Also whether the benchmarks compile; `cargo bench` links and measures them.
     let clippy = "clippy --quiet --locked --workspace --all-targets -- -D warnings";
     step("clippy", &mut cargo(clippy))?;
     let doc = "doc --quiet --locked --no-deps --lib --document-private-items";
@@ -21,11 +22,6 @@ pub fn run(install: Install) -> Done {
         cargo(doc).env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     not_run.note("cargo deny", deny()?);
-    // Not optimised: whether they build is the question here, `cargo bench` measures.
-    step(
-        "benchmarks build",
-        &mut cargo("bench --quiet --locked --no-run --profile dev"),
-    )?;
     not_run.note("macOS type check", mac_check(install)?);
     not_run.note("fuzzing", fuzz()?);
     let found = deps::install(install)?;
