@@ -85,6 +85,14 @@ fn ps_shows_every_detail_of_a_session() {
         assert!(row.contains(part), "{part}: {table}");
     }
 
+    // Where no table fits, nothing is broken inside a word.
+    test.set("COLUMNS", "60");
+    let narrow = test.ok(&["ps"]);
+    let lines: Vec<&str> = narrow.text().lines().collect();
+    assert_eq!(lines[0], "fake", "{narrow}");
+    assert!(lines.contains(&"  state      running"), "{narrow}");
+    assert!(!narrow.text().contains("container"), "{narrow}");
+
     test.ok(&["revoke", "fake"]);
     let one = ps(&test).remove(0);
     assert_eq!(

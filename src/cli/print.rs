@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use nix::sys::signal::Signal;
-use unicode_width::UnicodeWidthChar as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 use crate::dirs;
 use crate::error::{Error, is_shown, printable};
@@ -90,6 +90,16 @@ pub fn json(value: &serde_json::Value) {
     line(&shown);
 }
 
+/// A table with many columns: where a word would be broken, each row is a paragraph.
+pub fn wide_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    if narrowest(head, &rows) > usize::from(columns()) {
+        paragraphs(head, &rows);
+    } else {
+        table(head, rows);
+    }
+}
+
 /// A table without borders, on stdout, as wide as the terminal. Long cells are wrapped.
 pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
@@ -104,6 +114,40 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     table.set_width(columns());
     for row in table.lines() {
         line(row.trim_end());
+    }
+}
+
+/// The width of a table in which no word is broken.
+fn narrowest(head: &[&str], rows: &[Vec<String>]) -> usize {
+    let longest = |text: &str| {
+        text.split_whitespace()
+            .map(UnicodeWidthStr::width)
+            .max()
+            .unwrap_or(0)
+    };
+    let column = |(number, title): (usize, &&str)| {
+        let cells = rows.iter().filter_map(|row| row.get(number));
+        let longest = cells.map(|cell| longest(&printable(cell))).max();
+        longest.unwrap_or(0).max(title.width()) + 2
+    };
+    head.iter().enumerate().map(column).sum()
+}
+
+/// The first cell of each row on a line of its own, and what the others say below it.
+fn paragraphs(head: &[&str], rows: &[Vec<String>]) {
+    let width = head.iter().map(|title| title.width()).max().unwrap_or(0);
+    for row in rows {
+        let mut cells = head.iter().zip(row);
+        if let Some((_, first)) = cells.next() {
+            line(&printable(first));
+        }
+        for (title, cell) in cells.filter(|(_, cell)| !matches!(cell.as_str(), "" | "-")) {
+            line(&format!(
+                "  {:width$}  {}",
+                title.to_lowercase(),
+                printable(cell)
+            ));
+        }
     }
 }
 

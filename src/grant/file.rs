@@ -112,7 +112,7 @@ pub(super) fn write(dirs: &Dirs, server: &ServerName, file: &GrantFile) -> Resul
         .map_err(|problem| unusable(dirs, server, problem))
 }
 
-/// [`write`] of several files.
+/// [`fn@write`] of several files.
 pub(super) fn write_all(
     dirs: &Dirs,
     grants: impl Iterator<Item = (ServerName, GrantFile)>,
