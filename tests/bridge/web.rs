@@ -116,6 +116,8 @@ pub(crate) enum Then {
 #[derive(Default)]
 struct State {
     asked: Vec<Asked>,
+    /// How many connections are open.
+    open: usize,
     is_closed: bool,
 }
 
@@ -142,9 +144,12 @@ impl Web {
                     return;
                 }
                 let (shared, answer) = (Arc::clone(&shared), Arc::clone(&answer));
+                shared.0.lock().unwrap().open += 1;
                 std::thread::spawn(move || {
                     serve(&stream, connection, &shared, &*answer);
                     stream.shutdown(Shutdown::Both).ok();
+                    shared.0.lock().unwrap().open -= 1;
+                    shared.1.notify_all();
                 });
             }
         });
@@ -162,6 +167,19 @@ impl Web {
     /// Everything that was asked so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.state.0.lock().unwrap().asked.clone()
+    }
+
+    /// Waits until no connection is open.
+    #[track_caller]
+    pub(crate) fn wait_until_closed(&self) {
+        let state = self.state.0.lock().unwrap();
+        let is_open = |state: &mut State| state.open > 0;
+        let (_state, waited) = self
+            .state
+            .1
+            .wait_timeout_while(state, LIMIT, is_open)
+            .unwrap();
+        assert!(!waited.timed_out(), "a connection stays open");
     }
 
     /// Waits until a request fits, and returns it.
