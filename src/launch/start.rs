@@ -173,7 +173,7 @@ fn order_guard(
     streams: &[OwnedFd],
     env: &ServerEnv,
 ) -> io::Result<(Child, UnixStream)> {
-    // One that somebody killed meanwhile is replaced.
+    // One that was killed while it waited is replaced.
     let guard = guard.and_then(WaitingGuard::alive);
     let mut waiting = guard.map_or_else(|| WaitingGuard::start(label), Ok)?;
     let (_, ours) = waiting.0.as_ref().ok_or(io::ErrorKind::NotFound)?;

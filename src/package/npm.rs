@@ -193,7 +193,7 @@ fn native_modules(root: &Path) -> usize {
     all.iter().filter(|(path, _)| is_native(path)).count()
 }
 
-/// Lets npm choose the versions in `root`. Meanwhile, in `asked`, asks what does not depend on them.
+/// Lets npm choose the versions in `root`. At the same time it asks, in `asked`, what does not depend on them.
 fn resolve_and_ask(
     root: &Path,
     asked: &Path,

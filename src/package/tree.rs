@@ -8,7 +8,6 @@ use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use sha2::{Digest as _, Sha256};
 
@@ -67,18 +66,10 @@ pub(super) fn measure(root: &Path) -> (usize, u64) {
 /// The digest of a tree, in hex.
 pub(super) fn digest(root: &Path) -> io::Result<String> {
     let entries = entries(root)?;
-    let contents: Vec<_> = entries
-        .iter()
-        .map(|entry| (entry, OnceLock::new()))
-        .collect();
-    parallel::compute(&contents, |((path, kind), found)| {
-        let content = content(&root.join(path), *kind)?;
-        found.get_or_init(|| content);
-        Ok::<_, io::Error>(())
-    })?;
+    let contents = parallel::map(&entries, |(path, kind)| content(&root.join(path), *kind));
     let mut all = Sha256::new();
-    for ((path, _), content) in &contents {
-        let content = content.get().ok_or(io::ErrorKind::NotFound)?;
+    for ((path, _), content) in entries.iter().zip(contents) {
+        let content = content?;
         // The length prevents a name from being read as the end of another entry.
         let name = path.as_os_str().as_bytes();
         all.update(format!("{content} {} ", name.len()).as_bytes());
