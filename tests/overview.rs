@@ -2,25 +2,12 @@
 
 use serde_json::json;
 
-use crate::harness::{TOKEN, Test};
+use crate::harness::{TOKEN, Test, files_below};
 
 fn files(test: &Test) -> Vec<std::path::PathBuf> {
-    let mut found: Vec<_> = walk(&test.home);
+    let mut found = files_below(&test.home);
     found.sort();
     found
-}
-
-fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
-    entries
-        .flat_map(|entry| {
-            if entry.file_type().unwrap().is_dir() {
-                walk(&entry.path())
-            } else {
-                vec![entry.path()]
-            }
-        })
-        .collect()
 }
 
 fn client(test: &Test, file: &str, text: &str) {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::terminal::{browser, columns, desktop_variables, editor, no_colour, pager};
 use self::variable::variable;
+pub use self::variable::{RESOLVER_OPTIONS, has_resolver_options};
 use crate::error::{Code, Error, Result};
 
 /// Puts everything (config.toml, policies/, state/, data/, run/) in one directory.

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::failure::failure;
+use crate::dirs::{RESOLVER_OPTIONS, has_resolver_options};
 use crate::error::{CauseKind, Code, Error, Result};
 use crate::files::io_text;
 use crate::sys::bounded::{self, From};
@@ -43,7 +44,8 @@ const LIMIT: Duration = Duration::from_mins(20);
 /// The limit of an optional request to a registry.
 const QUICK_LIMIT: Duration = Duration::from_secs(90);
 
-/// Settings that make clients fail at once without a network.
+/// Settings that make clients fail at once without a network. The last one is of the C library: a look-up whose answer
+/// was lost is repeated after 1 s, not 5 (resolv.conf(5)).
 const QUICK_SETTINGS: &[(&str, &str)] = &[
     ("npm_config_fetch_retries", "0"),
     ("npm_config_fetch_timeout", "10000"),
@@ -51,6 +53,7 @@ const QUICK_SETTINGS: &[(&str, &str)] = &[
     ("UV_HTTP_TIMEOUT", "10"),
     ("PIP_RETRIES", "0"),
     ("PIP_TIMEOUT", "10"),
+    (RESOLVER_OPTIONS, "timeout:1 attempts:4"),
 ];
 
 /// Words in clients' messages for an unreachable registry.
@@ -128,8 +131,10 @@ impl<'a> Call<'a> {
     pub(super) fn quick(mut self, quick: bool) -> Self {
         if quick {
             self.limit = QUICK_LIMIT;
+            let has_own = has_resolver_options();
             let settings = QUICK_SETTINGS
                 .iter()
+                .filter(|(name, _)| *name != RESOLVER_OPTIONS || !has_own)
                 .map(|(name, value)| (*name, OsStr::new(*value)));
             self.env.extend(settings);
         }

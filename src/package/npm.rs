@@ -123,7 +123,8 @@ fn ci(
     let server = request.server;
     request.phase(InstallPhase::Installing);
     let run = |verb: &[&'static str]| Call::new("npm", root).args(verb).args(options).attempt();
-    let said = match run(&["ci", "--ignore-scripts"]) {
+    // What the plan has just read is not asked for again.
+    let said = match run(&["ci", "--ignore-scripts", "--prefer-offline"]) {
         Err(failed) if lacks_optional_packages(&failed.said) => {
             // `npm install` installs what the lock says, too, and goes on without them.
             let said = run(&["install", "--ignore-scripts"]).map_err(|failed| failed.error)?;

@@ -14,7 +14,7 @@ use super::advisory::{AdvisoryAnswer, LockedPackages, PublishedStatus};
 use super::client::Call;
 use super::cutoff::Cutoff;
 use super::npm_project::{NEWEST, empty_cache, options, write_lock};
-use super::npm_settings::{NpmSettings, scope};
+use super::npm_settings::NpmSettings;
 use super::osv::AdvisoryFile;
 use super::request::{PinReport, PinRequest, failed};
 use super::{Registry, npm_audit};
@@ -40,7 +40,6 @@ impl AskedAhead {
         let asking = Asking {
             dir,
             options: &options,
-            settings: settings.as_ref(),
             is_quick: request.quick,
         };
         let is_exact = semver::Version::parse(wanted).is_ok();
@@ -91,7 +90,6 @@ impl<'a> NpmRegistry<'a> {
         let asking = Asking {
             dir: &self.dir,
             options: &self.options,
-            settings: self.ahead.settings.as_ref(),
             is_quick: false,
         };
         let (report, advisories) = both(
@@ -171,7 +169,6 @@ struct Asking<'a> {
     dir: &'a Path,
     /// Those of every call there.
     options: &'a [String],
-    settings: Option<&'a NpmSettings>,
     /// Whether to give up soon.
     is_quick: bool,
 }
@@ -206,30 +203,11 @@ impl Asking<'_> {
             deprecated: text(&["deprecated"]).filter(|text| !text.is_empty()),
             published: text(&["time", version]).map(|time| time.chars().take(10).collect()),
             maintainers: people.iter().filter_map(person).collect(),
-            attested: at(&["dist"]).and_then(|dist| self.attested(name, dist)),
+            attested: at(&["dist"]).and_then(attested),
             latest_published: latest.as_deref().and_then(|latest| text(&["time", latest])),
             latest,
             ..PinReport::default()
         }
-    }
-
-    /// Whether a version has a signed attestation. None if the registry never tells: neither of another
-    /// version of the package, nor of npm's own, which has one at the main registry.
-    fn attested(&self, name: &str, dist: &Value) -> Option<bool> {
-        if dist.get("attestations").is_some() {
-            return Some(true);
-        }
-        let reported = |name: &str, version: &str| {
-            let address = "dist.attestations.url";
-            self.field((name, version), address).is_some()
-        };
-        // A scope may have a registry of its own, of which npm's package says nothing.
-        let is_elsewhere = scope(name).is_some_and(|scope| {
-            let settings = self.settings;
-            settings.is_none_or(|settings| settings.is_elsewhere(scope))
-        });
-        let tells = reported(name, "*") || (!is_elsewhere && reported("npm", "latest"));
-        tells.then_some(false)
     }
 
     /// One field of what the registry reports about a version, if it is there.
@@ -240,6 +218,14 @@ impl Asking<'_> {
         let text = String::from_utf8_lossy(&answer).trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
+}
+
+/// Whether a version has a signed attestation. None if the registry does not tell: the main registry, and what hands on
+/// its facts, has a signature of its own for each version (`npm audit signatures`).
+fn attested(dist: &Value) -> Option<bool> {
+    let is_attested = dist.get("attestations").is_some();
+    let tells = is_attested || dist.get("signatures").is_some();
+    tells.then_some(is_attested)
 }
 
 /// Who published the known version, if it was somebody else.

@@ -20,8 +20,10 @@ const LIMIT: Duration = Duration::from_secs(10);
 const INDEX: &[&str] = &["--default-index", "-i", "--index-url"];
 
 /// Prints one line for each `NAME==VERSION`: a JSON array of the name, the version and what is known
-/// of it, or null. If the registry does not know the first one's advisories, it is not asked again.
-const ASK: &str = "import concurrent.futures as c,json,os,sys,urllib.request as u\n\
+/// of it, or null. If the registry does not know the first one's advisories, it is not asked again. Its name is looked
+/// up once: some resolvers lose one of several questions at once.
+const ASK: &str = "import concurrent.futures as c,functools as f,json,os,socket as s,sys,urllib.request as u\n\
+    s.getaddrinfo=f.lru_cache(s.getaddrinfo)\n\
     base,first,*rest=sys.argv[1:]\n\
     def ask(p):\n\
     \x20name,_,version=p.partition('==')\n\

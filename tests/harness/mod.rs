@@ -346,6 +346,18 @@ pub(crate) fn support(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// All files in a directory and below.
+pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    let files = entries.flat_map(|entry| {
+        if entry.file_type().unwrap().is_dir() {
+            return files_below(&entry.path());
+        }
+        vec![entry.path()]
+    });
+    files.collect()
+}
+
 /// A policy with this command and this rest of the file.
 pub(crate) fn policy_text(command: &[&str], rest: &str) -> String {
     format!(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::registry::Registry;
-use crate::harness::{Test, policy_text, skip, until};
+use crate::harness::{Test, files_below, policy_text, skip, until};
 
 pub(super) const SERVER: &str = "import json, os, sys\n\
     def main():\n\
@@ -103,6 +103,7 @@ fn the_same_server_is_the_same_tree_at_each_installation() {
     registry.wheel(&test.home, "timer", "1.0", &SERVER.replace("COPY", "real"));
     let policy = test.write_policy("s", &policy_text(&["uvx", "timer@1.0"], ""));
     test.ok(&["pin", "s", "--yes"]);
+    assert_eq!(without_byte_code(&test.root().join("data/packages")), 0);
     let before = std::fs::read_to_string(&policy).unwrap();
     // Python keeps the times of sources in whole seconds.
     let pinned = std::time::Instant::now();
@@ -112,6 +113,19 @@ fn the_same_server_is_the_same_tree_at_each_installation() {
     let mut run = test.run("s");
     assert_eq!(run.initialize()["result"]["serverInfo"]["name"], "real");
     assert_eq!(run.finish().code, 0);
+}
+
+/// How many modules of environments below a directory would be compiled at each start; some module is there.
+fn without_byte_code(dir: &Path) -> usize {
+    let is_module = |path: &PathBuf| path.to_string_lossy().contains("/site-packages/");
+    let all: Vec<_> = files_below(dir).into_iter().filter(is_module).collect();
+    let named = |suffix: &str| {
+        let is_one = |path: &&PathBuf| path.extension().is_some_and(|own| own == suffix);
+        all.iter().filter(is_one).count()
+    };
+    let modules = named("py");
+    assert!(modules > 0);
+    modules.saturating_sub(named("pyc"))
 }
 
 /// Without uv, `venv` and pip do the same.

@@ -15,6 +15,8 @@ pub(super) struct Told {
     pub(super) deprecated: BTreeMap<String, String>,
     /// `NAME@VERSION` that have an attestation.
     pub(super) attested: Vec<String>,
+    /// Whether each version has a signature of the registry, as at the main one.
+    pub(super) signed: bool,
     /// Names of withdrawn Python archives, with the reason.
     pub(super) yanked: BTreeMap<String, String>,
 }
@@ -39,6 +41,9 @@ impl Told {
         }
         if self.attested.contains(&key) {
             manifest["dist"]["attestations"] = json!({ "url": "https://r.example/x" });
+        }
+        if self.signed {
+            manifest["dist"]["signatures"] = json!([{ "keyid": "SHA256:x", "sig": "MEU" }]);
         }
     }
 
