@@ -11,23 +11,40 @@ pub(super) struct Failure {
 /// The longest cause (characters).
 const CAUSE_CHARS_MAX: usize = 300;
 
+const NOT_FOUND: &str =
+    "check the name of the package; for a private one, log in to its registry first";
+const NO_VERSION: &str = "the version does not exist: use `--to latest`, or another version";
+
 /// What npm says about its codes, and what helps.
 const HINTS: &[(&str, &str)] = &[
-    (
-        "E404",
-        "check the name of the package; for a private one, log in to its registry first",
-    ),
+    ("E404", NOT_FOUND),
     ("E401", "log in to the registry, e.g. with `npm login`"),
     ("E403", "log in to the registry, e.g. with `npm login`"),
-    (
-        "ETARGET",
-        "the version does not exist: use `--to latest`, or another version",
-    ),
+    ("ETARGET", NO_VERSION),
     ("ENOSPC", "free some space on the disk"),
     (
         "EINTEGRITY",
         "clear the client's cache, e.g. with `npm cache clean --force`",
     ),
+    ("UNABLE_TO_GET_ISSUER_CERT_LOCALLY", NPM_AUTHORITY),
+    ("SELF_SIGNED_CERT_IN_CHAIN", NPM_AUTHORITY),
+];
+const NPM_AUTHORITY: &str =
+    "name the file with your network's certificate authority in `NODE_EXTRA_CA_CERTS`";
+
+/// What uv says, and what helps.
+const UV_HINTS: &[(&str, &str)] = &[
+    ("there is no version of", NO_VERSION),
+    ("was not found in the package registry", NOT_FOUND),
+    (
+        "no usable wheels",
+        "use `--allow-scripts` to build what has no wheel, which runs its code",
+    ),
+    (
+        "UnknownIssuer",
+        "name the file with your network's certificate authority in `SSL_CERT_FILE`",
+    ),
+    ("No space left", "free some space on the disk"),
 ];
 
 /// Lines of npm that say nothing about the cause.
@@ -134,11 +151,7 @@ fn uv(said: &str) -> Option<Failure> {
             .trim()
             .trim_start_matches("Because ")
             .trim_end_matches(',');
-        let hint = "use `--allow-scripts` to build what has no wheel, which runs its code";
-        return Some(Failure {
-            cause: shown(reason),
-            hints: Vec::from_iter(reason.contains("no usable wheels").then_some(hint)),
-        });
+        return Some(of_uv(reason));
     }
     let (_, error) = said.split_once("error: ")?;
     let mut parts = error.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -153,10 +166,16 @@ fn uv(said: &str) -> Option<Failure> {
         Some(last) => format!("{first}: {last}"),
         None => first.to_owned(),
     };
-    Some(Failure {
-        cause: shown(&cause),
-        hints: Vec::new(),
-    })
+    Some(of_uv(&cause))
+}
+
+/// A cause in uv's words, with what helps.
+fn of_uv(cause: &str) -> Failure {
+    let hint = |(said, hint): &(&str, &'static str)| cause.contains(said).then_some(*hint);
+    Failure {
+        cause: shown(cause),
+        hints: UV_HINTS.iter().filter_map(hint).collect(),
+    }
 }
 
 /// One line without passwords.
@@ -231,7 +250,11 @@ mod tests {
         let said = "  × No solution found when resolving dependencies:\n  ╰─▶ Because there is no version of\n      \
             timer==9 and your project depends on timer==9, we can conclude that your\n      \
             project's requirements are unsatisfiable.\n";
-        assert_eq!(failure(said).cause, "there is no version of timer==9");
+        let found = failure(said);
+        assert_eq!(found.cause, "there is no version of timer==9");
+        assert_eq!(found.hints, [NO_VERSION]);
+        let said = "error: Failed to fetch: `https://r/simple/x/`\n  Caused by: invalid peer certificate: UnknownIssuer\n";
+        assert!(failure(said).hints.concat().contains("SSL_CERT_FILE"));
         let said = "error: Failed to fetch: `http://r/simple/x/`\n  Caused by: a\n  Caused by: dns error\n";
         assert_eq!(
             failure(said).cause,
