@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::driver::Start;
 use super::web::{Then, Web, well};
+use crate::harness::until;
 
 #[test]
 fn a_session_has_its_headers() {
@@ -18,6 +19,10 @@ fn a_session_has_its_headers() {
     let state = driver.report("state");
     assert_eq!(state["protocol"], "2025-11-25");
     assert_eq!(state["has_session"], true);
+    // The server's stream is asked for beside the calls.
+    until("the stream is asked for", || {
+        web.asked().iter().any(|one| one.method == "GET")
+    });
     let (said, left) = driver.finish();
     assert_eq!((said.as_str(), left.len()), ("", 0));
     let asked = web.asked();
