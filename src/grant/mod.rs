@@ -20,7 +20,8 @@ use self::file::{GrantFile, VERSION, broken, erase, now, read, sealing, write};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::invocation::Invocation;
-use crate::policy::{Policy, Tier};
+use crate::policy::package::PackageSource;
+use crate::policy::{Package, Policy, Tier};
 use crate::secret::{Keys, ServerName, hex};
 use crate::sys::user::is_root_real;
 
@@ -80,10 +81,11 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
     if managed {
         return Ok(unsealed());
     }
+    let is_partial = is_partial(policy, &file);
     let (Some(digest), Some(by), Some(seal)) = (file.digest, file.by, file.seal) else {
         return Err(broken(dirs, server, "no `digest`, `by` or `seal`"));
     };
-    if file.version < VERSION {
+    if is_partial {
         return Err(Error::new(
             Code::PolicyChanged,
             format!("the grant of server `{server}` does not cover what its command runs"),
@@ -120,6 +122,16 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
         server: server.clone(),
         sealed: Some(sealed),
     })
+}
+
+/// Whether the version that wrote a grant did not seal all that the command runs: nothing, or nothing of a pinned
+/// local program.
+fn is_partial(policy: &Policy, file: &GrantFile) -> bool {
+    let is_local = |package: &Package| package.registry == PackageSource::Local;
+    let has_program = |invocation: &Invocation| invocation.program().is_some();
+    file.version < VERSION
+        || policy.package.as_ref().is_some_and(is_local)
+            && !file.invocation.as_ref().is_some_and(has_program)
 }
 
 /// Whether a policy is the administrator's. Where uid 0 is not the root of this machine, anyone may
@@ -222,7 +234,7 @@ fn sealed(policy: &Policy, invocation: &Invocation, keys: &Keys, by: By) -> Gran
 pub fn is_of_older_form(dirs: &Dirs, policy: &Policy) -> bool {
     let is_old = |file: GrantFile| {
         file.state == GrantState::Granted
-            && file.version < VERSION
+            && is_partial(policy, &file)
             && file.digest.as_ref() == Some(&policy.digest)
     };
     read(dirs, &policy.server).is_ok_and(|file| file.is_some_and(is_old))

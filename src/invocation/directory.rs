@@ -73,10 +73,6 @@ pub(super) fn code_of(policy: &Policy, launch: &ParsedCommand, pinned: bool) -> 
     if launch.obstacle.is_some() && !pinned {
         return code_arguments(&policy.command);
     }
-    // A local pin covers the program and its script.
-    if launch.package.is_none() && pinned {
-        return code_arguments(&launch.wrapper);
-    }
     let mut code = code_arguments(&launch_words(launch));
     code.add(code_arguments(&launch.wrapper));
     code

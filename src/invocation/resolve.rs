@@ -101,10 +101,8 @@ impl<'a> Resolver<'a> {
     fn resolve(mut self) -> Result<Resolved> {
         let policy = self.policy;
         let launch = package::parse(&policy.command);
-        let pinned = policy
-            .package
-            .as_ref()
-            .is_some_and(|package| package.registry != PackageSource::Image);
+        let source = policy.package.as_ref().map(|package| package.registry);
+        let pinned = source.is_some_and(PackageSource::is_installed);
         let code = code_of(policy, &launch, pinned);
         if workspace_decides(policy, &launch, &code) {
             return Err(unresolved(policy, Code::CommandNotFixed)

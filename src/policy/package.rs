@@ -26,6 +26,14 @@ pub enum PackageSource {
     Local,
 }
 
+impl PackageSource {
+    /// Whether a pin is a tree of its own, which has all that its command runs. A local program stays where it is, with
+    /// the interpreter and the script that the command names.
+    pub const fn is_installed(self) -> bool {
+        matches!(self, Self::Npm | Self::Pypi)
+    }
+}
+
 /// The pinned package, which runs instead of `command`. `mcpwrap pin SERVER` writes this table. If
 /// you edit it by hand, mcpwrap refuses to start the server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

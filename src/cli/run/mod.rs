@@ -304,10 +304,10 @@ impl Pipeline for LaunchPipeline {
         let proxies: Vec<_> = of_network.into_iter().zip(proxies).collect();
         let local: LocalValues = names.into_iter().zip(batch.items).collect();
         let invocation = self.invocation(&grant, &policy)?;
-        let program = match policy.remote {
-            Some(_) => None,
-            None => invocation.verify(&policy.server)?,
-        };
+        // First, because a changed pin has a hint of its own.
+        let installed = installed?;
+        let verify = || invocation.verify(&policy.server);
+        let program = policy.remote.is_none().then(verify).transpose()?.flatten();
         let with = (&config, &network);
         let (values, mints) = self.values((&policy, &plan), with, &local, (&*store, is_fresh))?;
         let poll = plan.poll();
@@ -318,7 +318,7 @@ impl Pipeline for LaunchPipeline {
             drop(store);
             self.prepare_local(LocalLaunch {
                 policy,
-                installed: installed?,
+                installed,
                 invocation,
                 program,
                 values,
