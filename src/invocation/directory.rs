@@ -49,7 +49,12 @@ pub fn directory_use(command: &[String]) -> DirectoryUse {
         let value = word
             .split_once('=')
             .map_or(word.as_str(), |(_, value)| value);
-        [".", ".."].contains(&value) || value.starts_with("./") || value.starts_with("../")
+        let is_mentioned = code.mentioned.iter().any(|file| file == value);
+        let is_mentioned = is_mentioned && !value.starts_with(['/', '~']);
+        is_mentioned
+            || [".", ".."].contains(&value)
+            || value.starts_with("./")
+            || value.starts_with("../")
     };
     // `dotenvx run -f .env --`: wrappers read their settings there.
     let is_settings = |word: &String| word.starts_with(".env") || is_data(word);
@@ -59,10 +64,16 @@ pub fn directory_use(command: &[String]) -> DirectoryUse {
     DirectoryUse::Unused
 }
 
-/// The words that say which code runs. A package may itself be an interpreter (`tsx`).
+/// The words that say which code runs. A package may itself be an interpreter (`tsx`), or run a file (`fastmcp`).
 pub(super) fn launch_words(launch: &ParsedCommand) -> Vec<String> {
     match (&launch.package, launch.registry) {
-        (Some(name), Registry::Npm) => std::iter::once(name).chain(&launch.args).cloned().collect(),
+        (Some(name), Registry::Npm | Registry::Pypi) => {
+            let program = launch.entry.as_ref().unwrap_or(name);
+            std::iter::once(program)
+                .chain(&launch.args)
+                .cloned()
+                .collect()
+        }
         (Some(_), _) => Vec::new(),
         (None, _) => launch.words.clone(),
     }

@@ -8,6 +8,8 @@ use crate::package::program_name;
 pub(super) struct CodeArguments {
     /// Files of code, as written.
     pub(super) files: Vec<String>,
+    /// Files with the ending of code among the arguments of another program, as written: `fastmcp run server.py`.
+    pub(super) mentioned: Vec<String>,
     /// The module after `-m`.
     pub(super) module: Option<String>,
     /// The working directory that the arguments set.
@@ -19,9 +21,17 @@ pub(super) struct CodeArguments {
 }
 
 impl CodeArguments {
+    /// The paths of files of code as written, and whether the command needs them.
+    pub(super) fn paths(&self) -> impl Iterator<Item = (&str, bool)> {
+        let needed = self.files.iter().flat_map(|word| word.split(':'));
+        let mentioned = self.mentioned.iter().map(|file| (file.as_str(), false));
+        needed.map(|path| (path, true)).chain(mentioned)
+    }
+
     /// Adds what a wrapper names.
     pub(super) fn add(&mut self, wrapper: Self) {
         self.files.extend(wrapper.files);
+        self.mentioned.extend(wrapper.mentioned);
         self.module = self.module.take().or(wrapper.module);
         self.directory = self.directory.take().or(wrapper.directory);
         self.of_project |= wrapper.of_project;
@@ -36,17 +46,21 @@ pub(super) fn code_arguments(words: &[String]) -> CodeArguments {
     };
     let name = program_name(program);
     let name = unversioned(&name);
-    let mut found = INTERPRETERS
-        .iter()
-        .find(|one| one.names.contains(&name))
-        .map(|one| arguments(one, rest))
-        .unwrap_or_default();
+    let interpreter = INTERPRETERS.iter().find(|one| one.names.contains(&name));
+    let mut found = match interpreter {
+        Some(one) => arguments(one, rest),
+        None => CodeArguments {
+            mentioned: mentioned(rest),
+            ..CodeArguments::default()
+        },
+    };
     let runs_project = RUNNERS.iter().any(|(runner, verbs)| {
         let has_verb = || rest.iter().any(|word| verbs.contains(&word.as_str()));
         *runner == name && (verbs.is_empty() || has_verb())
     });
     if runs_project && found.module.is_none() && !found.files.iter().any(|file| is_script(file)) {
         found.files.retain(|file| is_path(file));
+        found.mentioned = mentioned(rest);
         found.of_project = true;
         found.uncovered = Some(PROJECT);
     }
@@ -111,6 +125,17 @@ fn arguments(of: &Interpreter, rest: &[String]) -> CodeArguments {
     found
 }
 
+/// The files of code that the words of a program name, which may run them: `/x/server.py:app`, `--entry=x.js`.
+fn mentioned(words: &[String]) -> Vec<String> {
+    let value = |word: &'_ String| match word.split_once('=') {
+        Some((_, value)) if word.starts_with('-') => value.to_owned(),
+        _ => word.clone(),
+    };
+    let values = words.iter().map(value).filter(|value| !is_url(value));
+    let parts = values.flat_map(|value| value.split(':').map(str::to_owned).collect::<Vec<_>>());
+    parts.filter(|part| is_script(part)).collect()
+}
+
 /// Whether a word has the ending of a file of code.
 fn is_script(word: &str) -> bool {
     const ENDINGS: &[&str] = &[
@@ -169,6 +194,22 @@ mod tests {
             (vec!["server.py".into()], Some("/p"))
         );
         assert!(!uv.of_project);
+    }
+
+    #[test]
+    fn a_program_may_run_what_it_names() {
+        let named = |command: &str| of(command).mentioned;
+        assert_eq!(
+            named("fastmcp run /x/server.py:app -t stdio"),
+            ["/x/server.py"]
+        );
+        assert_eq!(named("uv run --with mcp[cli] mcp run /x/s.py"), ["/x/s.py"]);
+        assert_eq!(named("uv run python /x/s.py"), ["/x/s.py"]);
+        assert_eq!(named("poetry run python s.py"), ["s.py"]);
+        assert_eq!(named("serve --entry=/x/s.mjs https://h/x.js"), ["/x/s.mjs"]);
+        // The arguments of a script are its own.
+        assert_eq!(named("node /x/server.js /data/other.js"), [""; 0]);
+        assert_eq!(named("uv run /x/server.py other.py"), [""; 0]);
     }
 
     #[test]

@@ -311,7 +311,7 @@ impl<'a> Resolver<'a> {
             (Some(_), None) => None,
             (None, own) => own.clone(),
         };
-        for word in code.files.iter().flat_map(|word| word.split(':')) {
+        for (word, is_needed) in code.paths() {
             if word.is_empty() || word.contains("{secret.") || is_url(word) {
                 continue;
             }
@@ -319,11 +319,11 @@ impl<'a> Resolver<'a> {
                 _ if word.starts_with('/') => PathBuf::from(word),
                 Some(base) => base.join(word),
                 // The name of a package: a private directory has none.
-                None if !is_path(word) && self.policy.cwd == Cwd::Private => continue,
+                None if !is_needed || !is_path(word) && self.policy.cwd == Cwd::Private => continue,
                 None => return Err(self.not_fixed(&format!("`{word}` is a relative path"))),
             };
             let files = module::files_of(&path);
-            if files.is_empty() && is_path(word) && !word.ends_with('*') {
+            if files.is_empty() && is_needed && is_path(word) && !word.ends_with('*') {
                 return Err(unresolved(self.policy, Code::ProgramNotFound)
                     .cause(format!("`{}` does not exist", path.display()))
                     .hint("fix the path in `command`"));

@@ -159,6 +159,27 @@ fn what_a_command_runs_is_compared_at_each_start() {
     changed(&test, "script.py` has other content");
 }
 
+/// `fastmcp run server.py`: a program that is no interpreter runs what its argument names.
+#[test]
+fn a_file_of_code_among_the_arguments_is_compared() {
+    let test = Test::new();
+    let runner = test.programs().join("runner");
+    write_program(&runner, "#!/bin/sh\n. \"${2%%:*}\"\n");
+    let script = test.dir.join("server.sh");
+    let text = server_script("/bin/sh");
+    fs::write(&script, &text).unwrap();
+    let named = format!("{}:app", script.display());
+    let runner = runner.display().to_string();
+    test.policy("s", &[&runner, "run", &named], "");
+    answers(test.run("s"));
+    fs::write(&script, text.replace("exec", "true; exec")).unwrap();
+    changed(&test, "server.sh` has other content");
+    test.ok(&["grant", "s", "--yes"]);
+    answers(test.run("s"));
+    fs::remove_file(&script).unwrap();
+    changed(&test, "server.sh");
+}
+
 /// A write through a mapping changes a file without a change of its times until it is written back.
 #[test]
 fn a_script_changed_through_a_mapping_is_found() {
