@@ -21,6 +21,10 @@ pub(super) fn of(
             Registry::Go | Registry::Nuget | Registry::Jsr | Registry::Nix | Registry::Url => {
                 Some("code that it downloads is not covered")
             }
+            // `uvx --from /x/project prog`
+            Registry::Local if launch.spec.is_some() => Some(
+                "the directory that it installs, and packages that it downloads, are not covered",
+            ),
             Registry::Local => code.uncovered,
         });
     } else if launch.registry == Registry::Image {
@@ -33,4 +37,29 @@ pub(super) fn of(
         );
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::directory::code_of;
+    use super::*;
+    use crate::package;
+
+    #[test]
+    fn a_directory_that_a_launcher_installs_is_named() {
+        let notes = |command: &[&str]| {
+            let words: Vec<toml::Value> = command.iter().map(|word| (*word).into()).collect();
+            let text = format!("version = 1\ncommand = {}\n", toml::Value::from(words));
+            let policy = crate::policy::load::parse_text(&text).unwrap();
+            let launch = package::parse(&policy.command);
+            of(&policy, &launch, &code_of(&policy, &launch, false)).concat()
+        };
+        for command in [
+            &["npx", "-y", "/x/project"][..],
+            &["uvx", "--from", "/x/project", "server"],
+        ] {
+            assert!(notes(command).contains("the directory"), "{command:?}");
+        }
+        assert_eq!(notes(&["/x/server"]), "");
+    }
 }
