@@ -49,9 +49,9 @@ pub fn directory_use(command: &[String]) -> DirectoryUse {
         let value = word
             .split_once('=')
             .map_or(word.as_str(), |(_, value)| value);
-        let is_mentioned = code.mentioned.iter().any(|file| file == value);
-        let is_mentioned = is_mentioned && !value.starts_with(['/', '~']);
-        is_mentioned
+        let is_absolute = value.starts_with(['/', '~']);
+        let is_mentioned = || code.mentioned.iter().any(|file| file == value);
+        !is_absolute && is_mentioned()
             || [".", ".."].contains(&value)
             || value.starts_with("./")
             || value.starts_with("../")

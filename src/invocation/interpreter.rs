@@ -127,13 +127,18 @@ fn arguments(of: &Interpreter, rest: &[String]) -> CodeArguments {
 
 /// The files of code that the words of a program name, which may run them: `/x/server.py:app`, `--entry=x.js`.
 fn mentioned(words: &[String]) -> Vec<String> {
-    let value = |word: &'_ String| match word.split_once('=') {
-        Some((_, value)) if word.starts_with('-') => value.to_owned(),
-        _ => word.clone(),
+    let value = |word| match str::split_once(word, '=') {
+        Some((_, value)) if word.starts_with('-') => value,
+        _ => word,
     };
-    let values = words.iter().map(value).filter(|value| !is_url(value));
-    let parts = values.flat_map(|value| value.split(':').map(str::to_owned).collect::<Vec<_>>());
-    parts.filter(|part| is_script(part)).collect()
+    let values = words.iter().map(|word| value(word));
+    let parts = values
+        .filter(|value| !is_url(value))
+        .flat_map(|value| value.split(':'));
+    parts
+        .filter(|part| is_script(part))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether a word has the ending of a file of code.

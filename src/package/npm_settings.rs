@@ -48,7 +48,7 @@ impl NpmSettings {
     }
 
     /// Whether a scope has a registry that is not the main one.
-    pub(super) fn is_elsewhere(&self, scope: &str) -> bool {
+    fn is_elsewhere(&self, scope: &str) -> bool {
         self.scopes.get(scope).is_some_and(|own| *own != self.main)
     }
 
