@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::deps::{self, Install};
-use crate::shell::{Done, Outcome, cargo, output, root, step, which};
+use crate::shell::{Done, Outcome, Programs, cargo, output, root, step, target, which};
 use crate::{clients, conformance, demo, mac_check};
 
 pub fn run(install: Install) -> Done {
@@ -26,13 +26,15 @@ pub fn run(install: Install) -> Done {
     not_run.note("fuzzing", fuzz()?);
     let found = deps::install(install)?;
     print!("{found}{not_run}");
-    corpus(None, false)?;
-    demo::run(false)?;
+    // With all that the tests build, so that the dependencies are compiled with one set of features.
+    Programs::ToBuild.build("--quiet --workspace --bins --examples")?;
+    corpus(None, false, Programs::Built)?;
+    demo::run(false, Programs::Built)?;
     // They need a second compilation, for musl, of several minutes.
     let packages = "run `cargo xtask dist --check` before a release";
     not_run.note("packages", Outcome::NotRun(packages.to_owned()));
     if found.words.contains(&"registry") {
-        clients::run(&clients::Wanted::Quick)?;
+        clients::run(&clients::Wanted::Quick, Programs::Built)?;
     } else {
         let reason = "no registry".to_owned();
         not_run.note("clients", Outcome::NotRun(reason));
@@ -41,7 +43,7 @@ pub fn run(install: Install) -> Done {
         .iter()
         .all(|need| found.words.contains(need))
     {
-        conformance::run(&[])?;
+        conformance::run(&[], Programs::Built)?;
     } else {
         let reason = "the judge is not installed".to_owned();
         not_run.note("conformance", Outcome::NotRun(reason));
@@ -56,13 +58,14 @@ pub fn run(install: Install) -> Done {
 }
 
 /// Measures detection and adoption, with a program that has the product in it.
-pub fn corpus(dir: Option<&str>, misses: bool) -> Done {
-    step("build", &mut cargo("build --quiet --locked --bin mcpwrap"))?;
-    let mut run = cargo("run --quiet --locked --package corpus --");
+pub fn corpus(dir: Option<&str>, misses: bool, programs: Programs) -> Done {
+    programs.build("--quiet --package mcpwrap --package corpus --bins")?;
+    let mut run = Command::new(target("debug")?.join("corpus"));
     // It runs at the top of the project.
     let dir = dir.map(std::path::absolute).transpose();
     let dir = dir.map_err(|error| error.to_string())?;
     run.args(misses.then_some("--misses")).args(dir);
+    run.current_dir(root());
     step("corpus", &mut run)
 }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 use self::remote::RemoteServer;
 pub use self::table::CLIENTS;
 use self::table::{Script, TestedClient};
-use crate::shell::{Done, cache, cargo, step, target, which};
+use crate::shell::{Done, Programs, cache, step, target, which};
 
 /// Look like tokens, and open nothing.
 const OLD: &str = "ghp_Zx9Kq7Lm2Nv4Bt6Rw8Yp1Cd3Fg5Hj0QsaT";
@@ -34,7 +34,7 @@ pub enum Wanted<'a> {
     One(&'a str),
 }
 
-pub fn run(wanted: &Wanted<'_>) -> Done {
+pub fn run(wanted: &Wanted<'_>, programs: Programs) -> Done {
     which("npm").ok_or("no `npm`")?;
     let clients: Vec<_> = CLIENTS
         .iter()
@@ -51,8 +51,7 @@ pub fn run(wanted: &Wanted<'_>) -> Done {
             known.join(", ")
         ));
     }
-    let build = "build --quiet --locked --bin mcpwrap --example fake-server";
-    step("build", &mut cargo(build))?;
+    programs.build("--quiet --bin mcpwrap --example fake-server")?;
     let mut failed = Vec::new();
     for client in clients {
         println!("── {} ({} {})", client.id, client.package, client.version);

@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use self::expected::{EXPECTED, MORE};
-use crate::shell::{Done, cache, cargo, output, step, which};
+use crate::shell::{Done, Programs, cache, output, which};
 
 pub use self::driver::drive;
 
@@ -32,10 +32,10 @@ struct Case {
 }
 
 /// Runs these scenarios, or all.
-pub fn run(wanted: &[String]) -> Done {
+pub fn run(wanted: &[String], programs: Programs) -> Done {
     let start = Instant::now();
     let judge = Judge::find()?;
-    step("build", &mut cargo("build --quiet --locked --bin mcpwrap"))?;
+    programs.build("--quiet --bin mcpwrap")?;
     let mut cases = Vec::new();
     for revision in REVISIONS {
         let required = judge.required(revision)?;

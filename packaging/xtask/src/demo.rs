@@ -17,17 +17,19 @@ use self::stage::{CONFIG, NEW, OLD, Stage};
 use self::transcript::Line;
 use crate::clients;
 use crate::session::Session;
-use crate::shell::{Done, cargo, read, root, step, write};
+use crate::shell::{Done, Programs, read, root, write};
 
 pub use self::server::serve;
 
 /// The picture of the story, in the README.
 const PICTURE: &str = "docs/demo.svg";
 
-pub fn run(draws: bool) -> Done {
+pub fn run(draws: bool, programs: Programs) -> Done {
     let start = Instant::now();
-    println!("This builds mcpwrap, and then shows its main job: a few minutes the first time.");
-    step("build", &mut cargo("build --locked --bin mcpwrap"))?;
+    if programs == Programs::ToBuild {
+        println!("This builds mcpwrap, and then shows its main job: a few minutes the first time.");
+    }
+    programs.build("--bin mcpwrap")?;
     let client = real_client();
     let mut stage = Stage::new()?;
     adopt(&mut stage)?;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::cross::Cross;
 use crate::dist::{self, Profile};
-use crate::shell::{Done, Outcome, cargo, output, root, step, which, write};
+use crate::shell::{Done, Outcome, Programs, cargo, output, root, step, which, write};
 use crate::{ci, clients, conformance, demo, deps, mac_check, servers};
 
 const DOCUMENT: &str = "docs/full.md";
@@ -21,7 +21,7 @@ type Part = (&'static str, &'static str, fn() -> Done<Outcome>);
 const PARTS: &[Part] = &[
     ("mac-check", "the macOS code, type-checked", mac_check::run),
     ("demo", "the story, with a real client", || {
-        passed(demo::run(false))
+        passed(demo::run(false, Programs::ToBuild))
     }),
     (
         "tests",
@@ -49,7 +49,7 @@ const PARTS: &[Part] = &[
         aarch64,
     ),
     ("clients", "every MCP client of npm, headless", || {
-        npm(|| clients::run(&clients::Wanted::All))
+        npm(|| clients::run(&clients::Wanted::All, Programs::ToBuild))
     }),
     (
         "servers",
@@ -178,7 +178,7 @@ fn conformance() -> Done<Outcome> {
     let found = deps::install(deps::Install::CacheOnly)?;
     let has = |need: &str| found.words.contains(&need);
     if has("remote") && has("npm") {
-        return passed(conformance::run(&[]));
+        return passed(conformance::run(&[], Programs::ToBuild));
     }
     Ok(Outcome::NotRun("the judge is not installed".to_owned()))
 }

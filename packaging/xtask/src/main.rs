@@ -20,7 +20,7 @@ mod shell;
 use std::process::ExitCode;
 
 use args::{Args, Flag, Verb};
-use shell::{Done, Outcome};
+use shell::{Done, Outcome, Programs};
 
 const INSTALL: Flag = Flag {
     name: "--install",
@@ -74,7 +74,7 @@ const VERBS: &[Verb] = &[
             if args.has("--server") {
                 return demo::serve().map(passed);
             }
-            demo::run(args.has("--picture")).map(passed)
+            demo::run(args.has("--picture"), Programs::ToBuild).map(passed)
         },
     },
     Verb {
@@ -102,7 +102,7 @@ const VERBS: &[Verb] = &[
             name: "--misses",
             about: "print each value that was judged differently from its label",
         }],
-        run: |args| ci::corpus(args.operand(), args.has("--misses")).map(passed),
+        run: |args| ci::corpus(args.operand(), args.has("--misses"), Programs::ToBuild).map(passed),
     },
     Verb {
         name: "clients",
@@ -118,7 +118,7 @@ const VERBS: &[Verb] = &[
                 None if args.has("--quick") => clients::Wanted::Quick,
                 None => clients::Wanted::All,
             };
-            clients::run(&wanted).map(passed)
+            clients::run(&wanted, Programs::ToBuild).map(passed)
         },
     },
     Verb {
@@ -133,7 +133,7 @@ const VERBS: &[Verb] = &[
             match (args.has("--drive"), args.operand()) {
                 (true, Some(url)) => conformance::drive(url)?,
                 (true, None) => return Err("no address".to_owned()),
-                (false, _) => conformance::run(args.operands())?,
+                (false, _) => conformance::run(args.operands(), Programs::ToBuild)?,
             }
             Ok(Outcome::Passed)
         },

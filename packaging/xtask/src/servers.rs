@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use self::limited::{LimitedHome, tools};
 use self::row::{Row, Said, measured_with, with_row};
 use self::table::{Launcher, RealServer, SERVERS};
-use crate::shell::{Done, cargo, output, root, step, target, which};
+use crate::shell::{Done, Programs, output, root, target, which};
 
 const PIN_LIMIT: Duration = Duration::from_mins(4);
 /// The launcher installs at its start.
@@ -41,7 +41,7 @@ pub fn run(names: &[String]) -> Done {
             .then_some(())
             .ok_or(format!("unknown server `{name}`"))?;
     }
-    step("build", &mut cargo("build --quiet --locked --bin mcpwrap"))?;
+    Programs::ToBuild.build("--quiet --bin mcpwrap")?;
     // A copy: a build meanwhile changes nothing.
     let place = tempfile::tempdir().map_err(|error| error.to_string())?;
     let program = place.path().join("mcpwrap");

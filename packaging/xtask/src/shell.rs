@@ -30,6 +30,23 @@ pub fn cargo(line: &str) -> Command {
     command
 }
 
+/// Whether a piece of work builds the programs that it uses, or finds them built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    ToBuild,
+    Built,
+}
+
+impl Programs {
+    /// Builds what these options of `cargo build` select, if that is still to be done.
+    pub fn build(self, selected: &str) -> Done {
+        match self {
+            Self::ToBuild => step("build", &mut cargo(&format!("build --locked {selected}"))),
+            Self::Built => Ok(()),
+        }
+    }
+}
+
 /// Runs a command to its end with its output shown, and expects success.
 pub fn step(name: &str, command: &mut Command) -> Done {
     println!("── {name}");
