@@ -26,8 +26,9 @@ pub fn run(install: Install) -> Done {
     not_run.note("fuzzing", fuzz()?);
     let found = deps::install(install)?;
     print!("{found}{not_run}");
-    // With all that the tests build, so that the dependencies are compiled with one set of features.
-    Programs::ToBuild.build("--quiet --workspace --bins --examples")?;
+    // With all that the tests build, so that the dependencies are compiled with one set of features. But
+    // not this program, which parts of the demo start again.
+    Programs::ToBuild.build("--quiet --workspace --exclude xtask --bins --examples")?;
     corpus(None, false, Programs::Built)?;
     demo::run(false, Programs::Built)?;
     // They need a second compilation, for musl, of several minutes.

@@ -108,7 +108,8 @@ pub fn install(install: Install) -> Done<Found> {
     found.note("registry", registries());
     found.note("packages", debian(PACKAGES, install));
     found.note("root", root_user());
-    let docker = debian(DOCKER, Install::CacheOnly);
+    let on_request = |_| "run `cargo xtask deps docker`".to_owned();
+    let docker = debian(DOCKER, Install::CacheOnly).map_err(on_request);
     found.note("docker", docker.and_then(|()| root_user()));
     found.note("syslog", program("/usr/sbin/rsyslogd"));
     let journald = program("/usr/lib/systemd/systemd-journald");
