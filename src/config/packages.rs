@@ -64,13 +64,14 @@ impl std::str::FromStr for MinAge {
             }
             let unit = text.chars().next_back()?;
             let (_, seconds, _) = UNITS.iter().find(|(letter, ..)| *letter == unit)?;
-            let number: i64 = text.strip_suffix(unit)?.parse().ok()?;
-            number.checked_mul(*seconds)
+            let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
+            Some(i64::from(number).saturating_mul(*seconds))
         };
-        parse()
-            .filter(|seconds| (0..=AGE_MAX).contains(seconds))
-            .map(Self)
-            .ok_or("expected an age in hours, days or weeks, e.g. `12h`, `3d` or `0`")
+        match parse() {
+            None => Err("expected an age in hours, days or weeks, e.g. `12h`, `3d` or `0`"),
+            Some(seconds) if seconds > AGE_MAX => Err("an age is at most `3650d`"),
+            Some(seconds) => Ok(Self(seconds)),
+        }
     }
 }
 
@@ -122,6 +123,8 @@ mod tests {
             let age = text.parse::<MinAge>().ok();
             assert_eq!(age.map(|age| age.to_string()).as_deref(), shown, "{text}");
         }
+        let too_old = "9000d".parse::<MinAge>();
+        assert!(too_old.is_err_and(|why| why.contains("at most")));
         assert_eq!(String::from(MinAge(2 * DAY)), "2d");
         assert_eq!(String::from(MinAge(0)), "0");
     }

@@ -1,6 +1,6 @@
 //! What a command uses its working directory for.
 
-use super::interpreter::{CodeArguments, code_arguments, is_path, is_url};
+use super::interpreter::{CodeArguments, code_arguments, is_path, is_script, is_url};
 use crate::package::{self, ParsedCommand, Registry};
 use crate::policy::{Policy, argument};
 
@@ -50,7 +50,7 @@ pub fn directory_use(command: &[String]) -> DirectoryUse {
             .split_once('=')
             .map_or(word.as_str(), |(_, value)| value);
         let is_absolute = value.starts_with(['/', '~']);
-        let is_mentioned = || code.mentioned.iter().any(|file| file == value);
+        let is_mentioned = || is_script(value) && code.mentioned.iter().any(|file| file == value);
         !is_absolute && is_mentioned()
             || [".", ".."].contains(&value)
             || value.starts_with("./")

@@ -8,7 +8,8 @@ use crate::package::program_name;
 pub(super) struct CodeArguments {
     /// Files of code, as written.
     pub(super) files: Vec<String>,
-    /// Files with the ending of code among the arguments of another program, as written: `fastmcp run server.py`.
+    /// Paths and files with the ending of code among the arguments of another program, as written:
+    /// `mcp-proxy /x/server`. They may be data.
     pub(super) mentioned: Vec<String>,
     /// The module after `-m`.
     pub(super) module: Option<String>,
@@ -58,7 +59,10 @@ pub(super) fn code_arguments(words: &[String]) -> CodeArguments {
         let has_verb = || rest.iter().any(|word| verbs.contains(&word.as_str()));
         *runner == name && (verbs.is_empty() || has_verb())
     });
-    if runs_project && found.module.is_none() && !found.files.iter().any(|file| is_script(file)) {
+    // `server.py:app`
+    let is_named = |file: &String| file.split(':').any(is_script);
+    let is_chosen = |file: &String| is_named(file) || is_url(file) || file.starts_with('/');
+    if runs_project && found.module.is_none() && !found.files.iter().any(is_chosen) {
         found.files.retain(|file| is_path(file));
         found.mentioned = mentioned(rest);
         found.of_project = true;
@@ -125,7 +129,7 @@ fn arguments(of: &Interpreter, rest: &[String]) -> CodeArguments {
     found
 }
 
-/// The files of code that the words of a program name, which may run them: `/x/server.py:app`, `--entry=x.js`.
+/// What may be code of the words of a program: `/x/server.py:app`, `--entry=x.js`, `/x/server`.
 fn mentioned(words: &[String]) -> Vec<String> {
     let value = |word| match str::split_once(word, '=') {
         Some((_, value)) if word.starts_with('-') => value,
@@ -136,13 +140,13 @@ fn mentioned(words: &[String]) -> Vec<String> {
         .filter(|value| !is_url(value))
         .flat_map(|value| value.split(':'));
     parts
-        .filter(|part| is_script(part))
+        .filter(|part| is_path(part))
         .map(str::to_owned)
         .collect()
 }
 
 /// Whether a word has the ending of a file of code.
-fn is_script(word: &str) -> bool {
+pub(super) fn is_script(word: &str) -> bool {
     const ENDINGS: &[&str] = &[
         "py", "js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx", "rb", "pl", "php", "lua", "sh",
         "jar", "dll", "pyz",
@@ -205,9 +209,18 @@ mod tests {
     fn a_program_may_run_what_it_names() {
         let named = |command: &str| of(command).mentioned;
         assert_eq!(
-            named("fastmcp run /x/server.py:app -t stdio"),
+            named("serve run /x/server.py:app -t stdio"),
             ["/x/server.py"]
         );
+        assert_eq!(named("mcp-proxy -- /x/server"), ["/x/server"]);
+        assert_eq!(
+            of("fastmcp run -t stdio server.py:app").files,
+            ["server.py:app"]
+        );
+        assert_eq!(of("fastmcp run -m pkg").module.as_deref(), Some("pkg"));
+        assert!(of("fastmcp run").of_project && of("fastmcp run fastmcp.json").of_project);
+        assert!(!of("fastmcp run /x/fastmcp.json").of_project);
+        assert!(!of("fastmcp run https://h/mcp").of_project);
         assert_eq!(named("uv run --with mcp[cli] mcp run /x/s.py"), ["/x/s.py"]);
         assert_eq!(named("uv run python /x/s.py"), ["/x/s.py"]);
         assert_eq!(named("poetry run python s.py"), ["s.py"]);

@@ -1,7 +1,8 @@
 //! The interpreters: which of their arguments are code.
 //!
 //! The flags are those that take the next argument; any other flag stands alone. Sources: the manuals
-//! of node 22, python 3.13, bash, ruby, perl, php, lua, java, dotnet, deno and bun; `uv run --help`.
+//! of node 22, python 3.13, bash, ruby, perl, php, lua, java, dotnet, deno and bun; the help of `uv run` and
+//! `fastmcp run`.
 
 /// A program that runs code named by its arguments.
 #[derive(Debug)]
@@ -202,6 +203,27 @@ pub(super) const INTERPRETERS: &[Interpreter] = &[
         covers_not: PROJECT,
         ..NONE
     },
+    Interpreter {
+        names: &["fastmcp", "mcp"],
+        words: &["run"],
+        take: &[
+            "-t",
+            "--transport",
+            "--host",
+            "-p",
+            "--port",
+            "--path",
+            "-l",
+            "--log-level",
+            "--python",
+            "--with",
+            "--reload-dir",
+        ],
+        files: &["--with-requirements", "--server-spec"],
+        modules: &["-m", "--module"],
+        directory: &["--project"],
+        ..NONE
+    },
 ];
 
 /// Programs that start what a project in the working directory names.
@@ -211,6 +233,7 @@ pub(super) const RUNNERS: &[(&str, &[&str])] = &[
     ("yarn", &["run", "start", "exec"]),
     ("bun", &["run", "start"]),
     ("uv", &["run"]),
+    ("fastmcp", &["run"]),
     ("poetry", &["run"]),
     ("pipenv", &["run"]),
     ("pdm", &["run"]),

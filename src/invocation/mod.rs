@@ -35,4 +35,5 @@ pub use self::resolve::{locate, resolve};
 pub use self::sealed::{Invocation, Resolved};
 pub use self::shown_store::ShownStore;
 pub use self::stores::shown_stores;
+pub use self::uncovered::uncovered;
 pub use self::verify::Ran;

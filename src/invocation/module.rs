@@ -3,15 +3,37 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::file::head;
+use super::interpreter::is_script;
+use crate::package::lookup::executable;
+
 /// Endings that an interpreter adds to a path without one.
 const ENDINGS: &[&str] = &["js", "mjs", "cjs", "ts", "py"];
 /// What an interpreter runs of a directory.
 const IN_DIRECTORY: &[&str] = &["package.json", "index.js", "index.ts", "__main__.py"];
 
-/// The files behind a path: itself, with an ending added, or those of a directory.
-pub(super) fn files_of(path: &Path) -> Vec<PathBuf> {
+/// Whether a file that may be data is code: by its ending, or as the system would start it.
+fn is_code(path: &Path) -> bool {
+    let is_started =
+        || executable(path) == Some(true) && head(path).is_ok_and(|head| is_program(&head));
+    path.to_str().is_some_and(is_script) || is_started()
+}
+
+/// Whether a file begins like one that the system starts: an interpreter's line, ELF, Mach-O.
+fn is_program(head: &[u8]) -> bool {
+    const STARTS: &[&[u8]] = &[b"#!", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"];
+    STARTS.iter().any(|start| head.starts_with(start))
+}
+
+/// The files behind a path: itself, with an ending added, or those of a directory. A path that is not known
+/// to be code has only itself.
+pub(super) fn files_of(path: &Path, is_known: bool) -> Vec<PathBuf> {
     if path.is_file() {
-        return vec![path.to_path_buf()];
+        let is_sealed = is_known || is_code(path);
+        return is_sealed.then(|| path.to_path_buf()).into_iter().collect();
+    }
+    if !is_known {
+        return Vec::new();
     }
     if path.is_dir() {
         let files = IN_DIRECTORY.iter().map(|name| path.join(name));
@@ -103,6 +125,7 @@ fn linked(place: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
     use crate::files::replace;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn modules_are_found_where_python_looks() {
@@ -137,12 +160,28 @@ mod tests {
         replace(&base.join("server.js"), b"").unwrap();
         replace(&base.join("app/package.json"), b"{}").unwrap();
         replace(&base.join("app/index.js"), b"").unwrap();
-        assert_eq!(files_of(&base.join("server.js")), [base.join("server.js")]);
-        assert_eq!(files_of(&base.join("server")), [base.join("server.js")]);
         assert_eq!(
-            files_of(&base.join("app")),
+            files_of(&base.join("server.js"), true),
+            [base.join("server.js")]
+        );
+        assert_eq!(
+            files_of(&base.join("server"), true),
+            [base.join("server.js")]
+        );
+        assert_eq!(
+            files_of(&base.join("app"), true),
             [base.join("app/package.json"), base.join("app/index.js")]
         );
-        assert!(files_of(&base.join("absent.py")).is_empty());
+        assert!(files_of(&base.join("absent.py"), true).is_empty());
+        let might_be = |name: &str, head: &[u8], mode: u32| {
+            let file = base.join(name);
+            replace(&file, head).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            files_of(&file, false) == [file]
+        };
+        assert!(might_be("run.py", b"", 0o644));
+        assert!(might_be("run", b"#!/bin/sh\n", 0o755) && might_be("elf", b"\x7fELF", 0o755));
+        assert!(!might_be("data", b"SQLite format 3", 0o777) && !might_be("doc", b"#!", 0o644));
+        assert!(files_of(&base.join("app"), false).is_empty());
     }
 }

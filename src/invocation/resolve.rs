@@ -226,7 +226,7 @@ impl<'a> Resolver<'a> {
     fn find(&self, word: &str) -> Result<(PathBuf, Option<String>)> {
         let refused = |not_found: NotFound| match not_found {
             NotFound::Nowhere => unresolved(self.policy, Code::ProgramNotFound)
-                .cause(format!("program `{word}` not found"))
+                .cause(self.path.absence(word))
                 .hint("install it, or write its full path in `command`"),
             NotFound::NotExecutable(path) => {
                 let error = unresolved(self.policy, Code::ProgramNotExecutable);
@@ -322,7 +322,7 @@ impl<'a> Resolver<'a> {
                 None if !is_needed || !is_path(word) && self.policy.cwd == Cwd::Private => continue,
                 None => return Err(self.not_fixed(&format!("`{word}` is a relative path"))),
             };
-            let files = module::files_of(&path);
+            let files = module::files_of(&path, is_needed);
             if files.is_empty() && is_needed && is_path(word) && !word.ends_with('*') {
                 return Err(unresolved(self.policy, Code::ProgramNotFound)
                     .cause(format!("`{}` does not exist", path.display()))

@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::package::lookup::executable;
+
 /// Directories whose content others can create, or that do not last.
 const TEMPORARY: &[&str] = &[
     "/tmp",
@@ -44,6 +46,20 @@ impl SearchPath {
         if let Ok(real) = usable(dir, temporary) {
             self.entries.retain(|entry| *entry != real);
             self.entries.insert(0, real);
+        }
+    }
+
+    /// Why a program is not found here, for an error's cause.
+    pub(super) fn absence(&self, program: &str) -> String {
+        let has = |(dir, _): &&(PathBuf, _)| executable(&dir.join(program)) == Some(true);
+        // A relative entry may mean another directory at the next start.
+        let lasting = |(dir, _): &&(PathBuf, _)| dir.is_absolute();
+        match self.dropped.iter().filter(lasting).find(has) {
+            Some((dir, why)) => format!(
+                "program `{program}` is only in `{}`, which is left out of PATH ({why})",
+                dir.display()
+            ),
+            None => format!("program `{program}` not found"),
         }
     }
 }
@@ -105,6 +121,8 @@ mod tests {
         };
         let (good, open, project) = (dir("good"), dir("open"), dir("p/node_modules/.bin"));
         let (tmp, link) = (dir("tmp/bin"), base.join("link"));
+        let tool = open.join("tool");
+        crate::files::replace(&tool, b"").unwrap();
         set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
         std::os::unix::fs::symlink(&good, &link).unwrap();
         crate::files::replace(&base.join("file"), b"").unwrap();
@@ -139,6 +157,11 @@ mod tests {
                 "temporary"
             ]
         );
+        let absence = path.absence("tool");
+        assert_eq!(absence, "program `tool` not found");
+        set_permissions(&tool, Permissions::from_mode(0o755)).unwrap();
+        let absence = path.absence("tool");
+        assert!(absence.ends_with("/open`, which is left out of PATH (writable by other users)"));
         let mut path = path;
         path.put_first(Path::new("/usr/bin"), None);
         path.put_first(Path::new("/tmp"), None);

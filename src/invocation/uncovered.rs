@@ -1,10 +1,20 @@
 //! What decides what runs although a grant does not seal it.
 
+use super::directory::code_of;
 use super::interpreter::CodeArguments;
-use crate::package::{ParsedCommand, Registry};
+use crate::package::{self, ParsedCommand, Registry};
+use crate::policy::package::PackageSource;
 use crate::policy::{Cwd, Policy};
 
-/// The words that a grant shows about a command.
+/// What decides what a policy's command runs although its grant does not seal it, in words.
+pub fn uncovered(policy: &Policy) -> Vec<&'static str> {
+    let launch = package::parse(&policy.command);
+    let source = policy.package.as_ref().map(|package| package.registry);
+    let pinned = source.is_some_and(PackageSource::is_installed);
+    of(policy, &launch, &code_of(policy, &launch, pinned))
+}
+
+/// The same, for a command that was read.
 pub(super) fn of(
     policy: &Policy,
     launch: &ParsedCommand,
@@ -41,9 +51,7 @@ pub(super) fn of(
 
 #[cfg(test)]
 mod tests {
-    use super::super::directory::code_of;
     use super::*;
-    use crate::package;
 
     #[test]
     fn a_directory_that_a_launcher_installs_is_named() {
@@ -51,8 +59,7 @@ mod tests {
             let words: Vec<toml::Value> = command.iter().map(|word| (*word).into()).collect();
             let text = format!("version = 1\ncommand = {}\n", toml::Value::from(words));
             let policy = crate::policy::load::parse_text(&text).unwrap();
-            let launch = package::parse(&policy.command);
-            of(&policy, &launch, &code_of(&policy, &launch, false)).concat()
+            uncovered(&policy).concat()
         };
         for command in [
             &["npx", "-y", "/x/project"][..],

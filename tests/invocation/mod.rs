@@ -178,6 +178,17 @@ fn a_file_of_code_among_the_arguments_is_compared() {
     answers(test.run("s"));
     fs::remove_file(&script).unwrap();
     changed(&test, "server.sh");
+
+    // A program without an ending, and a file of data.
+    let (program, data) = (test.programs().join("server"), test.dir.join("data"));
+    write_program(&program, &server_script("/bin/sh"));
+    fs::write(&data, "1").unwrap();
+    let named = [&program, &data].map(|path| path.display().to_string());
+    test.policy("s", &[&runner, "run", &named[0], &named[1]], "");
+    fs::write(&data, "2").unwrap();
+    answers(test.run("s"));
+    fs::write(&program, server_script("/bin/bash")).unwrap();
+    changed(&test, "/server` has other content");
 }
 
 /// A write through a mapping changes a file without a change of its times until it is written back.

@@ -42,6 +42,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         let rows = stores.iter().flatten().flat_map(ShownStore::rows);
         let rows = rows.map(|(name, fact)| (name, summary::ascii_line(&fact)));
         print::text(&summary::rows(&rows.collect::<Vec<_>>()));
+        let uncovered = invocation::uncovered(&policy).into_iter();
+        let uncovered: Vec<_> = uncovered.map(|what| ("note", what.to_owned())).collect();
+        print::text(&summary::rows(&uncovered));
         let record = network::find(&cx.dirs)?;
         for (name, value) in record.iter().flat_map(NetworkRecord::rows) {
             print::line(&format!("  network    {name} = {value}"));
@@ -100,6 +103,7 @@ fn value(policy: &Policy, status: grant::GrantStatus, stores: Option<&[ShownStor
         "session": policy.session,
         "limits": policy.limits,
         "package": policy.package,
+        "uncovered": invocation::uncovered(policy),
         "stores": stores.map(|stores| stores.iter().map(store_value).collect::<Vec<_>>()),
     })
 }
