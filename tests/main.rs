@@ -28,6 +28,7 @@ mod adopt_undo;
 mod agents;
 mod container;
 mod control;
+mod control_group;
 mod credentials;
 mod check;
 mod client_end;

@@ -206,6 +206,9 @@ pub struct Detail {
     /// launch: the fence around the server: `full`, `partial`, `none` or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fence: Option<String>,
+    /// launch: `true` if the server has a control group of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<bool>,
     /// launch: the MAC of the run's mark, which is in the server's environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
@@ -285,6 +288,15 @@ impl Detail {
             generation: Some(generation),
             pid: u32::try_from(pid).ok(),
             ..Self::default()
+        }
+    }
+
+    /// About a server that was started: when, in the kernel's unit, and whether it has a control group.
+    pub fn of_start(generation: u32, pid: i32, started: Option<u64>, has_group: bool) -> Self {
+        Self {
+            started,
+            group: has_group.then_some(true),
+            ..Self::of_process(generation, pid)
         }
     }
 }

@@ -20,6 +20,8 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use crate::launch::container::Container;
+use crate::launch::mark;
+use crate::sys::cgroup::ServerGroup;
 use crate::sys::exec::ExecSpec;
 use crate::sys::{fds, harden, ignore, signal, spawn, tree};
 
@@ -35,6 +37,8 @@ const KILL_LIMIT: Duration = Duration::from_secs(5);
 pub enum GuardMessage {
     Started {
         pid: i32,
+        /// Whether the server has a control group of its own.
+        has_group: bool,
     },
     Failed(spawn::SpawnError),
     /// The server exited with this code.
@@ -55,7 +59,7 @@ pub const REPORT_BYTES: usize = 6;
 impl GuardMessage {
     fn encode(self) -> [u8; REPORT_BYTES] {
         let (tag, number, step) = match self {
-            Self::Started { pid } => (1, pid, 0),
+            Self::Started { pid, has_group } => (1, pid, u8::from(has_group)),
             Self::Failed(failed) => (2, failed.errno, failed.step.to_byte()),
             Self::Exited { code } => (3, code, 0),
             Self::Died { signal } => (4, signal, 0),
@@ -70,7 +74,10 @@ impl GuardMessage {
         let [tag, a, b, c, d, step] = bytes;
         let number = i32::from_le_bytes([a, b, c, d]);
         Some(match tag {
-            1 => Self::Started { pid: number },
+            1 => Self::Started {
+                pid: number,
+                has_group: step != 0,
+            },
             2 => Self::Failed(spawn::SpawnError {
                 step: spawn::SpawnStep::from_byte(step),
                 errno: number,
@@ -104,12 +111,15 @@ fn guard() -> io::Result<()> {
     collected.extend_from_slice(signal::ENDING);
     let signals = signal::collect(&collected)?;
     let control = UnixStream::from(OwnedFd::from(fds::standard(fds::Standard::Input)?));
+    // While it waits for its order: the label is in its command line.
+    let mut group =
+        mark::group_of_guard(std::env::args()).and_then(|label| ServerGroup::create(&label));
     let (bytes, streams) = fds::receive_with_fds(&control)?;
     let streams = spawn::Streams::new(streams).ok_or(io::ErrorKind::InvalidData)?;
     let files = paths(&read_block(&control)?);
     let container = Container::decode(&read_block(&control)?);
     let plan = ExecSpec::decode(bytes).ok_or(io::ErrorKind::InvalidData)?;
-    let started = spawn::server(&plan, streams);
+    let started = spawn::server(&plan, streams, &mut group);
     drop(plan);
     let mut guard = Guard {
         control,
@@ -117,11 +127,15 @@ fn guard() -> io::Result<()> {
         ended_at: None,
         files,
         container,
+        group,
     };
     match started {
         Ok(pid) => {
             guard.server = Some(pid);
-            guard.report(GuardMessage::Started { pid: pid.as_raw() });
+            guard.report(GuardMessage::Started {
+                pid: pid.as_raw(),
+                has_group: guard.group.is_some(),
+            });
             guard.watch(signals)
         }
         Err(failed) => {
@@ -157,6 +171,7 @@ struct Guard {
     ended_at: Option<Instant>,
     files: Vec<CString>,
     container: Option<Container>,
+    group: Option<ServerGroup>,
 }
 
 impl Drop for Guard {
@@ -253,6 +268,7 @@ impl Guard {
 
     /// Kills and reaps all descendants; `true` when none is left.
     fn kill_all(&mut self) -> bool {
+        self.group.iter().for_each(ServerGroup::kill);
         let mut ended = Vec::new();
         let gone = tree::kill_own_descendants(&[], KILL_LIMIT, &mut |pid, status| {
             ended.push((pid, status));
@@ -305,7 +321,10 @@ mod tests {
             errno: 13,
         };
         for report in [
-            GuardMessage::Started { pid: 123_456 },
+            GuardMessage::Started {
+                pid: 123_456,
+                has_group: true,
+            },
             GuardMessage::Failed(failed),
             GuardMessage::Exited { code: 255 },
             GuardMessage::Died { signal: 9 },

@@ -66,6 +66,23 @@ impl fmt::Display for RunMark {
     }
 }
 
+/// The label of the control group of a server, from the command line of its guard: what is found by it is
+/// found without a mark, a record or a parent.
+pub fn group_of_guard(arguments: impl Iterator<Item = String>) -> Option<String> {
+    let mut words = arguments.skip(2);
+    let [server, run, home] = [words.next()?, words.next()?, words.next()?];
+    Some(format!("{home}-{run}-{server}"))
+}
+
+/// The server and the run of such a label, if it is of this mcpwrap.
+pub fn of_group(label: &str, home: &str) -> Option<(ServerName, String)> {
+    let (run, server) = label
+        .strip_prefix(home)?
+        .strip_prefix('-')?
+        .split_once('-')?;
+    Some((ServerName::new(server).ok()?, run.to_owned()))
+}
+
 /// Tells this mcpwrap's processes from those with other files (`MCPWRAP_HOME`) of the same user.
 pub fn home(dirs: &Dirs) -> String {
     let state = dirs.state();
@@ -113,5 +130,10 @@ mod tests {
             assert!(parsed.is_none_or(|mark| mark.mac.is_empty()), "{bad}");
         }
         assert!(thread_name("0123456789").len() <= 15);
+        let words = ["mcpwrap", "__guard", "a.b-c", "12ab", "0123456789"].map(str::to_owned);
+        let label = group_of_guard(words.into_iter()).unwrap();
+        let parsed = of_group(&label, "0123456789").map(|(server, run)| (server.to_string(), run));
+        assert_eq!(parsed, Some(("a.b-c".to_owned(), "12ab".to_owned())));
+        assert!(of_group(&label, "other").is_none());
     }
 }

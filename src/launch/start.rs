@@ -37,6 +37,8 @@ pub struct StartedServer {
     /// The socket to the guard: orders go out, reports come in.
     pub control: UnixStream,
     pub pid: i32,
+    /// Whether it has a control group of its own.
+    pub has_group: bool,
     pub stdin: File,
     pub stdout: File,
     pub stderr: File,
@@ -149,11 +151,12 @@ pub fn launch(
         .map_err(|error| failed(command, "cannot start its guard process", &error))?;
     drop(streams);
     drop(plan);
-    let pid = started(command, &control)?;
+    let (pid, has_group) = started(command, &control)?;
     Ok(StartedServer {
         guard,
         control,
         pid,
+        has_group,
         stdin: stdin.into(),
         stdout: stdout.into(),
         stderr: stderr.into(),
@@ -236,7 +239,7 @@ fn not_executable(command: &ExecCommand<'_>, program: &Path, why: &str) -> Error
 }
 
 /// Waits for the guard to report that the server runs, or why not.
-fn started(command: &ExecCommand<'_>, mut control: &UnixStream) -> Result<i32> {
+fn started(command: &ExecCommand<'_>, mut control: &UnixStream) -> Result<(i32, bool)> {
     use crate::launch::guard::{GuardMessage, REPORT_BYTES};
     let no_guard = |error: io::Error| failed(command, "its guard process exited", &error);
     control
@@ -246,7 +249,7 @@ fn started(command: &ExecCommand<'_>, mut control: &UnixStream) -> Result<i32> {
     control.read_exact(&mut bytes).map_err(no_guard)?;
     control.set_read_timeout(None).map_err(no_guard)?;
     let failed_start = match GuardMessage::decode(bytes) {
-        Some(GuardMessage::Started { pid }) => return Ok(pid),
+        Some(GuardMessage::Started { pid, has_group }) => return Ok((pid, has_group)),
         Some(GuardMessage::Failed(failed_start)) => failed_start,
         _ => return Err(no_guard(io::ErrorKind::InvalidData.into())),
     };

@@ -1,5 +1,5 @@
 //! Finds the runs of this user: by control socket, by the launch records of the audit log, by the
-//! process table, and by the mark in the environment.
+//! process table, by the control group of a server, and by the mark in the environment.
 //!
 //! Each way finds what the others miss: sockets and records can be removed, and a supervisor can be
 //! killed while processes of its server live on. Invariant: what is found by its mark alone belongs
@@ -17,6 +17,7 @@ use crate::audit::runs::{self, LoggedRun};
 use crate::dirs::Dirs;
 use crate::launch::mark::{self, RunMark};
 use crate::secret::ServerName;
+use crate::sys::cgroup;
 use crate::sys::socket::connect;
 use crate::sys::spawn::GUARD;
 use crate::sys::table::{self, TableEntry};
@@ -173,7 +174,8 @@ impl Search {
         }
     }
 
-    /// Processes with a mark that are below no supervisor and no known orphan.
+    /// Processes in the control group of a server, or with a mark, that are below no supervisor and no
+    /// known orphan.
     fn by_mark(&mut self, home: &str) -> Vec<Stray> {
         let mut strays = Vec::new();
         let roots: BTreeSet<Pid> = self
@@ -190,6 +192,12 @@ impl Search {
         for entry in &self.table {
             let pid = entry.process.pid();
             if is_below(pid, &roots, &parents) {
+                continue;
+            }
+            let label = cgroup::label_of(pid);
+            if let Some((server, run)) = label.and_then(|label| mark::of_group(&label, home)) {
+                let orphans = self.orphans.entry((server, run));
+                orphans.or_default().insert(entry.process);
                 continue;
             }
             let Some(mark) = table::variable(pid, mark::VARIABLE)

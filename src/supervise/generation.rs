@@ -82,6 +82,7 @@ impl Generation {
         let busy = output.busy();
         let diagnostics = Diagnostics::new(shared, limits, &tail);
         let StartedServer {
+            has_group: _,
             guard,
             control,
             pid,

@@ -81,7 +81,12 @@ pub enum Fact {
     /// mcpwrap exited before it started a server: the client disconnected or a signal arrived.
     Aborted,
     /// A server was started; its launch was recorded before.
-    Launched { generation: u32, pid: i32 },
+    Launched {
+        generation: u32,
+        pid: i32,
+        /// Whether it has a control group of its own.
+        has_group: bool,
+    },
     /// The session has no server now.
     Suspended(Error),
     Exited {

@@ -7,6 +7,7 @@ pub mod ancestors;
 pub mod bounded;
 pub mod browser;
 pub mod captured;
+pub mod cgroup;
 pub mod clock;
 pub mod clone;
 pub mod exec;

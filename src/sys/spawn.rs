@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use nix::errno::Errno;
 use nix::unistd::{ForkResult, Pid};
 
+use super::cgroup::ServerGroup;
 use super::exec::ExecSpec;
 
 /// The hidden first argument that makes this program a guard.
@@ -193,8 +194,13 @@ impl Streams {
 /// The descriptor of the channel between supervisor and bridge.
 pub const CHANNEL: std::os::fd::RawFd = 3;
 
-/// Starts the server. Only a process with a single thread may call this: the guard.
-pub fn server(plan: &ExecSpec, streams: Streams) -> Result<Pid, SpawnError> {
+/// Starts the server, in this control group if the kernel lets it; otherwise the group is dropped. Only a
+/// process with a single thread may call this: the guard.
+pub fn server(
+    plan: &ExecSpec,
+    streams: Streams,
+    group: &mut Option<ServerGroup>,
+) -> Result<Pid, SpawnError> {
     let fork_failed = |errno: Errno| SpawnError {
         step: SpawnStep::Fork,
         errno: errno as i32,
@@ -203,7 +209,14 @@ pub fn server(plan: &ExecSpec, streams: Streams) -> Result<Pid, SpawnError> {
         step: SpawnStep::Fork,
         errno: error.raw_os_error().unwrap_or(0),
     })?;
-    match fork().map_err(fork_failed)? {
+    let in_group = group.as_ref().and_then(|group| group.fork().ok());
+    let forked = if let Some(forked) = in_group {
+        forked
+    } else {
+        *group = None;
+        fork().map_err(fork_failed)?
+    };
+    match forked {
         ForkResult::Child => {
             let failed = become_server(plan, &streams);
             let [a, b, c, d] = failed.errno.to_le_bytes();

@@ -89,6 +89,7 @@ fn the_document_has_every_event_and_field() {
         started: Some(1),
         generation: Some(1),
         fence: Some(String::new()),
+        group: Some(true),
         mark: Some(String::new()),
         supervisor: Some(1),
         supervisor_started: Some(1),

@@ -2,7 +2,7 @@
 
 mod files;
 mod hung;
-mod orphans;
+pub(crate) mod orphans;
 mod unwritable;
 
 use mcpwrap::testing::config::Config;

@@ -20,7 +20,7 @@ fn parent(of: Pid) -> Pid {
 }
 
 /// The guard above a process.
-fn guard(of: Pid) -> Pid {
+pub(crate) fn guard(of: Pid) -> Pid {
     let is_guard = |pid: &Pid| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
         String::from_utf8_lossy(&line).contains("__guard")

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shell::{Done, cache, cargo, output, root, step, which};
+use crate::shell::{Done, cache, cargo, output, problem, root, step, which};
 
 /// Debian packages, each with a program that shows whether it is installed.
 const DEBIAN: &[(&str, &str)] = &[
@@ -113,6 +113,7 @@ pub fn install(install: Install) -> Done<Found> {
     found.note("docker", docker.and_then(|()| root_user()));
     found.note("syslog", program("/usr/sbin/rsyslogd"));
     let journald = program("/usr/lib/systemd/systemd-journald");
+    found.note("cgroup", control_groups());
     found.note("journald", journald.and_then(|()| root_user()));
     Ok(found)
 }
@@ -131,6 +132,22 @@ fn root_user() -> Done {
         Some("0") => Ok(()),
         _ => Err("only root may mount and trace".to_owned()),
     }
+}
+
+/// Some tests make a control group, which systemd does for a desktop session.
+fn control_groups() -> Done {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let mut mounts = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>());
+    let mount = mounts.find(|fields| fields.get(2) == Some(&"cgroup2"));
+    let place = mount
+        .as_ref()
+        .and_then(|fields| fields.get(1))
+        .ok_or("no cgroup2 is mounted")?;
+    let group = Path::new(place).join("mcpwrap-xtask");
+    fs::create_dir(&group).map_err(|error| problem(&group, &error))?;
+    fs::remove_dir(&group).map_err(|error| problem(&group, &error))
 }
 
 /// On the search path, among the system's programs, which not every user has there, or a plugin of Qt.

@@ -273,11 +273,12 @@ impl Records {
                 self.record(Event::Refuse, Outcome::Refused, &unknown)
                     .reason("aborted")
             }
-            Fact::Launched { generation, pid } => {
-                let detail = Detail {
-                    started: tree::started(*pid),
-                    ..Detail::of_process(*generation, *pid)
-                };
+            Fact::Launched {
+                generation,
+                pid,
+                has_group,
+            } => {
+                let detail = Detail::of_start(*generation, *pid, tree::started(*pid), *has_group);
                 self.record(Event::Launch, Outcome::Ok, &unknown)
                     .detail(detail)
             }

@@ -20,6 +20,7 @@ use crate::error::{EXIT_NO, Error, Result};
 use crate::oauth::index::OAuthIndex;
 use crate::ops::notes::refused;
 use crate::store::{self, Index};
+use crate::sys::cgroup;
 use crate::sys::fence::{self, Fence};
 use crate::sys::wall::{self, WallParts};
 use crate::{grant, policy, session_lock};
@@ -53,6 +54,8 @@ struct StatusOutput {
     diagnostics: String,
     /// What the fence around each server prevents on this kernel.
     fence: Fence,
+    /// Whether servers that are started from here get a control group of their own.
+    groups: bool,
     /// What this kernel has of the wall around a bridge.
     wall: WallParts,
     /// The variable that shows that an AI agent runs the command.
@@ -132,6 +135,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         },
         diagnostics: dirs.tilde(&dirs.log()),
         fence: fence::kind(),
+        groups: cgroup::is_delegated(),
         wall: wall::parts(),
         agent: agents::find().map(|agent| agent.variable),
     };
@@ -294,6 +298,12 @@ fn text(status: &StatusOutput) -> String {
     lines.push(("audit log", status.audit.clone()));
     lines.push(("anchors", anchors(&status.anchor)));
     lines.push(("fence", fence_text(status.fence).to_owned()));
+    let groups = if status.groups {
+        "each server has a control group of its own, which ends all of its processes at once"
+    } else {
+        "none: the control group of this session is not yours, so processes are ended one by one"
+    };
+    lines.push(("groups", groups.to_owned()));
     lines.push(("wall", wall_text(status.wall)));
     if let Some(name) = status.agent {
         lines.push((

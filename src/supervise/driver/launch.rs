@@ -101,6 +101,7 @@ impl Driver {
         self.pipeline.record(&Fact::Launched {
             generation,
             pid: server.pid,
+            has_group: server.has_group,
         });
         let masker = begun.and_then(|begun| self.finish_masker(begun));
         self.use_masker(masker.unwrap_or_else(|| self.masker(prepared.env.values())));
