@@ -343,6 +343,17 @@ fn in_a_user_namespace_a_managed_policy_needs_a_grant() {
         return skip("namespaces", "`unshare --user` is not allowed here");
     };
     let found = test.start(&mut list).end().json();
+    if !nix::unistd::geteuid().is_root() {
+        // Not even the root directory belongs to root there.
+        assert_eq!(found[0]["error"]["code"], "policy-not-private", "{found}");
+        let mut run = with_etc_of_a_user(&test, &["run", "github"]).unwrap();
+        let ended = test.start(&mut run).refused();
+        assert!(
+            ended.stderr.contains("error[policy-not-private]"),
+            "{ended}"
+        );
+        return;
+    }
     assert_eq!(found[0]["status"], "not-granted", "{found}");
     assert_eq!(found[0]["path"], "/etc/mcpwrap/policies/github.toml");
     let mut run = with_etc_of_a_user(&test, &["run", "github"]).unwrap();

@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::harness::{Run, TOKEN, Test, fake_server, process, slot};
+use crate::revoke::orphans::guard;
 
 /// Real clients kill mcpwrap 0.5 s after SIGINT and 2 s after the end of stdin. These limits are
 /// longer because a test machine may be busy.
@@ -266,13 +267,8 @@ fn two_sessions_of_one_server_are_independent() {
 fn nothing_survives_the_sigkill_of_supervisor_and_guard_at_once() {
     let test = Test::new();
     let (run, server) = started(&test, &[]);
-    let ours = |pid: &Pid| {
-        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-        exe.ends_with("mcpwrap")
-    };
-    let pids = process::of_test(&test.dir).into_iter().map(|(pid, _)| pid);
-    for pid in pids.filter(ours).collect::<Vec<_>>() {
-        kill(pid, Signal::SIGKILL).ok();
+    for pid in [run.pid(), guard(server)] {
+        kill(pid, Signal::SIGKILL).unwrap();
     }
     process::wait_for_end(server, AFTER_SIGNAL);
     drop(run);

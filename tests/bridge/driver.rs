@@ -247,9 +247,10 @@ impl Driver {
     /// The memory of the process that is its own (KiB).
     #[cfg(target_os = "linux")]
     pub(super) fn own_memory(&self) -> u64 {
-        let path = format!("/proc/{}/smaps_rollup", self.child.id());
+        // The bridge hides the rest of `/proc` from everybody but root.
+        let path = format!("/proc/{}/status", self.child.id());
         let text = std::fs::read_to_string(path).unwrap();
-        let line = text.lines().find(|line| line.starts_with("Pss_Anon:"));
+        let line = text.lines().find(|line| line.starts_with("RssAnon:"));
         let digits = line.unwrap().split_whitespace().nth(1).unwrap();
         digits.parse().unwrap()
     }
