@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::deps::{self, Install};
 use crate::shell::{Done, Outcome, Programs, cargo, output, root, step, target, which};
-use crate::{clients, conformance, demo, mac_check};
+use crate::{clients, conformance, demo, fuzz, mac_check};
 
 pub fn run(install: Install) -> Done {
     let start = Instant::now();
@@ -23,7 +23,6 @@ pub fn run(install: Install) -> Done {
     )?;
     not_run.note("cargo deny", deny()?);
     not_run.note("macOS type check", mac_check(install)?);
-    not_run.note("fuzzing", fuzz()?);
     let found = deps::install(install)?;
     print!("{found}{not_run}");
     // With all that the tests build, so that the dependencies are compiled with one set of features. But
@@ -31,7 +30,10 @@ pub fn run(install: Install) -> Done {
     Programs::ToBuild.build("--quiet --workspace --exclude xtask --bins --examples")?;
     corpus(None, false, Programs::Built)?;
     demo::run(false, Programs::Built)?;
-    // They need a second compilation, for musl, of several minutes.
+    fuzz::is_locked()?;
+    // This and the packages need a second compilation, with other options, of several minutes.
+    let fuzzing = "run `cargo xtask fuzz`; saved inputs are among the tests";
+    not_run.note("fuzzing", Outcome::NotRun(fuzzing.to_owned()));
     let packages = "run `cargo xtask dist --check` before a release";
     not_run.note("packages", Outcome::NotRun(packages.to_owned()));
     if found.words.contains(&"registry") {
@@ -52,7 +54,13 @@ pub fn run(install: Install) -> Done {
     let words = found.words.join(",");
     println!("── tests; these needs are met, so a skip for one of them is a failure: {words}");
     let mut tests = cargo("test --locked --workspace");
-    let result = step("tests", tests.env("MCPWRAP_TEST_REQUIRE", words));
+    tests.env("MCPWRAP_TEST_REQUIRE", words);
+    // They wait for other programs half of the time.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        tests.env("RUST_TEST_THREADS", (cores + cores / 2).to_string());
+    }
+    let result = step("tests", &mut tests);
     print!("{found}{not_run}");
     println!("── ci: {} s in all", start.elapsed().as_secs());
     result
@@ -110,37 +118,6 @@ fn mac_check(install: Install) -> Done<Outcome> {
         return Ok(Outcome::NotRun(reason.to_owned()));
     }
     mac_check::run()
-}
-
-/// Ten seconds of each fuzz target. Their saved inputs run as tests everywhere.
-fn fuzz() -> Done<Outcome> {
-    let nightly = output(Command::new("rustc").args(["+nightly", "--version"]));
-    if which("cargo-fuzz").is_none() || nightly.is_none() {
-        let reason =
-            "no `cargo-fuzz` (`cargo install --locked cargo-fuzz`) or no nightly toolchain";
-        return Ok(Outcome::NotRun(reason.to_owned()));
-    }
-    let dir = root().join("tests/fuzz");
-    let list = "+nightly fuzz list --fuzz-dir .";
-    let targets =
-        output(cargo_of_user(list).current_dir(&dir)).ok_or("`cargo fuzz list` failed")?;
-    for target in targets.lines() {
-        let words = format!("+nightly fuzz run --fuzz-dir . {target} -- -max_total_time=10");
-        step(
-            &format!("fuzz {target}"),
-            cargo_of_user(&words).current_dir(&dir),
-        )?;
-    }
-    Ok(Outcome::Passed)
-}
-
-/// The `cargo` that accepts `+nightly`. The one that started us belongs to one toolchain.
-fn cargo_of_user(line: &str) -> Command {
-    let mut command = Command::new("cargo");
-    command
-        .args(line.split_whitespace())
-        .env_remove("RUSTUP_TOOLCHAIN");
-    command
 }
 
 /// All rounds of `tests/soak.rs`, of which the other test runs do a few, and other random cases of the

@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::cross::Cross;
 use crate::dist::{self, Profile};
 use crate::shell::{Done, Outcome, Programs, cargo, output, root, step, which, write};
-use crate::{ci, clients, conformance, demo, deps, mac_check, servers};
+use crate::{ci, clients, conformance, demo, deps, fuzz, mac_check, servers};
 
 const DOCUMENT: &str = "docs/full.md";
 
@@ -33,6 +33,9 @@ const PARTS: &[Part] = &[
         "kills, revocations and forks at random moments, and the laws of masking",
         || passed(ci::soak()),
     ),
+    ("fuzz", "each fuzz target for five minutes", || {
+        fuzz::run(300)
+    }),
     (
         "conformance",
         "the official judge of MCP clients, all scenarios",

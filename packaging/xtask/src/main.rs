@@ -12,6 +12,7 @@ mod demo;
 mod deps;
 mod dist;
 mod full;
+mod fuzz;
 mod mac_check;
 mod servers;
 mod session;
@@ -136,6 +137,19 @@ const VERBS: &[Verb] = &[
                 (false, _) => conformance::run(args.operands(), Programs::ToBuild)?,
             }
             Ok(Outcome::Passed)
+        },
+    },
+    Verb {
+        name: "fuzz",
+        operand: Some("SECONDS"),
+        about: "run each fuzz target for so long [default: 60]; what failed stays in .cache/fuzz",
+        flags: &[],
+        run: |args| {
+            let seconds = args.operand().unwrap_or("60");
+            let seconds = seconds
+                .parse()
+                .map_err(|_| format!("`{seconds}` is no number of seconds"))?;
+            fuzz::run(seconds)
         },
     },
     Verb {

@@ -86,12 +86,17 @@ pub fn which(program: &str) -> Option<PathBuf> {
 /// The directory in which cargo puts the programs of a profile. The project sets a build target,
 /// so there is a folder of that name in between.
 pub fn target(profile: &str) -> Done<PathBuf> {
+    let base = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
+    target_in(&base, profile)
+}
+
+/// The same below another directory for what cargo builds.
+pub fn target_in(base: &Path, profile: &str) -> Done<PathBuf> {
     let rustc = output(Command::new("rustc").arg("-vV")).ok_or("no rustc")?;
     let host = rustc
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .ok_or("no host")?;
-    let base = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
     Ok(base.join(host).join(profile))
 }
 
