@@ -24,7 +24,10 @@ pub(super) struct CodeArguments {
 impl CodeArguments {
     /// The paths of files of code as written, and whether the command needs them.
     pub(super) fn paths(&self) -> impl Iterator<Item = (&str, bool)> {
-        let needed = self.files.iter().flat_map(|word| word.split(':'));
+        // An argument has no NUL, so an address stays whole.
+        let separator = |word: &String| if is_url(word) { '\0' } else { ':' };
+        let needed = self.files.iter();
+        let needed = needed.flat_map(move |word| word.split(separator(word)));
         let mentioned = self.mentioned.iter().map(|file| (file.as_str(), false));
         needed.map(|path| (path, true)).chain(mentioned)
     }
@@ -221,6 +224,12 @@ mod tests {
         assert!(of("fastmcp run").of_project && of("fastmcp run fastmcp.json").of_project);
         assert!(!of("fastmcp run /x/fastmcp.json").of_project);
         assert!(!of("fastmcp run https://h/mcp").of_project);
+        let paths = |command: &str| -> Vec<String> {
+            let found = of(command);
+            found.paths().map(|(path, _)| path.to_owned()).collect()
+        };
+        assert_eq!(paths("fastmcp run https://h/mcp"), ["https://h/mcp"]);
+        assert_eq!(paths("java -cp /a.jar:/b.jar X"), ["/a.jar", "/b.jar"]);
         assert_eq!(named("uv run --with mcp[cli] mcp run /x/s.py"), ["/x/s.py"]);
         assert_eq!(named("uv run python /x/s.py"), ["/x/s.py"]);
         assert_eq!(named("poetry run python s.py"), ["s.py"]);
