@@ -75,8 +75,7 @@ impl LoginChoice {
     /// # Errors
     /// Why not.
     pub(super) fn allows(&self, server: &ServerName, names: &Names) -> Result<(), String> {
-        let mut policies = names.policies.iter();
-        let Some(new) = policies.find(|new| new.server == *server && new.needs_login()) else {
+        let Some(new) = names.planned(server).filter(|new| new.needs_login()) else {
             return Ok(());
         };
         match (&new.approval, self) {

@@ -133,6 +133,11 @@ impl Names {
         self.dirs.home()
     }
 
+    /// The policy of the plan for a server.
+    pub(super) fn planned(&self, server: &ServerName) -> Option<&NewPolicy> {
+        self.policies.get(*self.servers.get(server)?)
+    }
+
     /// A policy for an entry: an equal existing one, or a new one.
     pub fn policy(&mut self, entry: &str, extracted: &Extracted) -> Result<Planned, String> {
         let base = plain(entry);
@@ -151,8 +156,7 @@ impl Names {
             let policy = draft
                 .check(&self.dirs, &server)
                 .map_err(|error| format!("its policy would be invalid: {}", error.reasons()))?;
-            let planned = self.servers.get(&server);
-            let planned = planned.and_then(|number| self.policies.get(*number));
+            let planned = self.planned(&server);
             if planned.is_some_and(|known| same(&known.policy, &policy)) {
                 break server;
             }
