@@ -133,3 +133,45 @@ fn a_process_that_left_everything_else_is_found_by_its_group() {
     assert!(all.into_iter().all(|pid| !process::alive(pid)));
     assert!(delegated.servers().is_empty());
 }
+
+/// Who may write into the group may also move processes there.
+#[test]
+fn a_process_that_was_moved_into_a_group_is_not_killed() {
+    let test = Test::new();
+    let Some(delegated) = Delegated::new(&test) else {
+        return;
+    };
+    with_escaped(&test);
+    let sleep = || test.command("/bin/sleep").arg("120").spawn().unwrap();
+    let mut strangers = [sleep(), sleep()];
+    let mut run = delegated.run(&test, &["run", "fake"]);
+    run.initialize();
+    let [group] = delegated.servers().try_into().unwrap();
+    let own = members(&group);
+    let name = group.file_name().unwrap().to_str().unwrap();
+    let label = name.splitn(3, '-').nth(2).unwrap();
+    let false_group = delegated.0.join(format!("mcpwrap-1-{label}"));
+    fs::create_dir(&false_group).unwrap();
+    for (group, stranger) in [&group, &false_group].into_iter().zip(&strangers) {
+        fs::write(group.join("cgroup.procs"), stranger.id().to_string()).unwrap();
+    }
+
+    // While the run is alive, and when nothing else is left of it.
+    let mut revoke = || {
+        let ended = test.cli(&["revoke", "fake"]);
+        assert_eq!(ended.code, 2, "{ended}");
+        for stranger in &mut strangers {
+            let pid = stranger.id();
+            assert!(ended.stderr.contains(&pid.to_string()), "{pid}\n{ended}");
+            assert!(stranger.try_wait().unwrap().is_none(), "{pid} was killed");
+        }
+    };
+    revoke();
+    assert!(own.into_iter().all(|pid| !process::alive(pid)));
+    run.finish();
+    revoke();
+    for mut stranger in strangers {
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
+}

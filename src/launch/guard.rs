@@ -268,7 +268,7 @@ impl Guard {
 
     /// Kills and reaps all descendants; `true` when none is left.
     fn kill_all(&mut self) -> bool {
-        self.group.iter().for_each(ServerGroup::kill);
+        self.kill_group();
         let mut ended = Vec::new();
         let gone = tree::kill_own_descendants(&[], KILL_LIMIT, &mut |pid, status| {
             ended.push((pid, status));
@@ -277,6 +277,19 @@ impl Guard {
             self.report_exit(pid, status);
         }
         gone
+    }
+
+    /// Kills the server's group at once, if only its processes are there: it may move a process of the user
+    /// into its group to have it killed.
+    fn kill_group(&self) {
+        let Some(group) = &self.group else { return };
+        // In this order: what is started meanwhile is no stranger.
+        let members = group.members();
+        let own = tree::descendants(nix::unistd::getpid());
+        let is_stranger = |pid: &Pid| !own.contains(pid) && tree::started(pid.as_raw()).is_some();
+        if !members.iter().any(is_stranger) {
+            group.kill();
+        }
     }
 
     /// Ends the server's container, whose client is gone. If the engine does not answer, the note stays,

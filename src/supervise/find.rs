@@ -21,7 +21,7 @@ use crate::sys::cgroup;
 use crate::sys::socket::connect;
 use crate::sys::spawn::GUARD;
 use crate::sys::table::{self, TableEntry};
-use crate::sys::tree::Process;
+use crate::sys::tree::{self, Process};
 
 /// A clock that was set back since boot must not hide a record.
 const CLOCK_ERROR: SignedDuration = SignedDuration::from_hours(24);
@@ -33,6 +33,16 @@ pub struct Stray {
     pub pid: i32,
     /// Its program, for messages.
     pub program: String,
+}
+
+impl Stray {
+    fn new(server: ServerName, process: Process) -> Self {
+        Self {
+            server,
+            pid: process.pid().as_raw(),
+            program: table::program(process),
+        }
+    }
 }
 
 /// Everything that was found, sorted by server and pid.
@@ -174,6 +184,28 @@ impl Search {
         }
     }
 
+    /// Whether the supervisor or a guard of a run is alive.
+    fn is_supervised(&self, run: &str) -> bool {
+        let logged = self.runs.get(run).and_then(|run| run.supervisor);
+        let is_guard = |entry: &TableEntry| {
+            let words = &entry.arguments;
+            words.get(1).is_some_and(|word| word == GUARD)
+                && words.get(3).is_some_and(|of| of == run)
+        };
+        logged.is_some_and(|(pid, started)| Process::alive(pid, started).is_some())
+            || self.table.iter().any(is_guard)
+    }
+
+    /// Whether a process was started before the first server of a run.
+    fn is_older(&self, run: &str, pid: Pid) -> bool {
+        let servers = self.runs.get(run).map(|run| run.servers.iter());
+        let first = servers.and_then(|servers| servers.map(|(_, started)| *started).min());
+        let started = tree::started(pid.as_raw());
+        started
+            .zip(first)
+            .is_some_and(|(started, first)| started < first)
+    }
+
     /// Processes in the control group of a server, or with a mark, that are below no supervisor and no
     /// known orphan.
     fn by_mark(&mut self, home: &str) -> Vec<Stray> {
@@ -196,8 +228,13 @@ impl Search {
             }
             let label = cgroup::label_of(pid);
             if let Some((server, run)) = label.and_then(|label| mark::of_group(&label, home)) {
-                let orphans = self.orphans.entry((server, run));
-                orphans.or_default().insert(entry.process);
+                if self.is_supervised(&run) || self.is_older(&run, pid) {
+                    // All that a server starts is below its supervisor, and younger: this was moved there.
+                    strays.push(Stray::new(server, entry.process));
+                } else {
+                    let orphans = self.orphans.entry((server, run));
+                    orphans.or_default().insert(entry.process);
+                }
                 continue;
             }
             let Some(mark) = table::variable(pid, mark::VARIABLE)
@@ -218,11 +255,7 @@ impl Search {
                     let orphans = self.orphans.entry((run.server.clone(), mark.run));
                     orphans.or_default().insert(entry.process);
                 }
-                _ => strays.push(Stray {
-                    server: mark.server,
-                    pid: pid.as_raw(),
-                    program: table::program(entry.process),
-                }),
+                _ => strays.push(Stray::new(mark.server, entry.process)),
             }
         }
         strays

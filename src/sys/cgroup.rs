@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::{AccessFlags, ForkResult, Pid, access};
 
 /// How the name of a group begins; the pid of its creator and its label follow.
 const PREFIX: &str = "mcpwrap-";
@@ -56,6 +56,13 @@ impl ServerGroup {
             }),
             _ => Err(io::Error::last_os_error()),
         }
+    }
+
+    /// The processes in the group.
+    pub fn members(&self) -> Vec<Pid> {
+        let text = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
+        let pids = text.lines().filter_map(|line| line.parse().ok());
+        pids.map(Pid::from_raw).collect()
     }
 
     /// Kills all processes of the group at once, also those that are starting others (Linux 5.14).
@@ -116,7 +123,10 @@ fn own() -> Option<PathBuf> {
     let user = super::user::id();
     // All groups belong to root, and systemd wants its own left alone.
     let owns = user != 0 && path.metadata().ok()?.uid() == user;
-    (owns || is_marked(&path)).then_some(path)
+    // A group that it may not enter, or a kernel that cannot end one, is of no use.
+    let writable = |name: &str| access(&path.join(name), AccessFlags::W_OK).is_ok();
+    let works = writable("cgroup.procs") && writable("cgroup.kill");
+    (works && (owns || is_marked(&path))).then_some(path)
 }
 
 #[cfg(target_os = "linux")]
