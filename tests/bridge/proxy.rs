@@ -4,13 +4,12 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 
 use super::driver::Start;
 use super::web::{Then, Web, well};
+use crate::harness::certified::Certified;
 
 #[test]
 fn plain_requests_name_the_whole_url_to_the_proxy() {
@@ -118,23 +117,8 @@ pub(crate) enum ToProxy {
 /// A TLS server for `mcp.invalid` behind a proxy that tunnels everything to it, and the PEM of the
 /// authority of both. It answers each request with the same bytes.
 pub(crate) fn tunnelled(to_proxy: ToProxy, answer: &'static str) -> (u16, String) {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let names = ["mcp.invalid", "127.0.0.1"].map(str::to_owned);
-    let leaf = CertificateParams::new(names).unwrap();
-    let leaf = leaf.signed_by(&key, &authority).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![leaf.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
+    let certified = Certified::new(&["mcp.invalid", "127.0.0.1"]);
+    let mut config = certified.server();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -151,7 +135,7 @@ pub(crate) fn tunnelled(to_proxy: ToProxy, answer: &'static str) -> (u16, String
             });
         }
     });
-    (port, authority.pem())
+    (port, certified.authority)
 }
 
 fn serve(mut stream: impl Read + Write, config: Arc<ServerConfig>, answer: &str) {

@@ -7,6 +7,7 @@
 
 pub(crate) mod apart;
 mod audit;
+pub(crate) mod certified;
 pub(crate) mod forms;
 pub(crate) mod golden;
 #[cfg(target_os = "linux")]

@@ -4,9 +4,8 @@
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-
 use super::servers::{RemoteServer, free_port};
+use crate::harness::certified::Certified;
 use crate::harness::{Run, Test, until};
 use crate::transparent::cache;
 
@@ -91,18 +90,13 @@ impl<'a> Front<'a> {
 
 /// A certificate authority, and a certificate for this host; returns the path of the authority.
 pub(super) fn certificates(dir: &Path, host: &str) -> PathBuf {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec![host.to_owned()]).unwrap();
-    let leaf = leaf.signed_by(&key, &issuer).unwrap();
+    let certified = Certified::new(&[host]);
     let write = |name: &str, text: String| {
         let path = dir.join(name);
         std::fs::write(&path, text).unwrap();
         path
     };
-    write("leaf.pem", leaf.pem());
-    write("leaf.key", key.serialize_pem());
-    write("authority.pem", issuer.pem())
+    write("leaf.pem", certified.leaf.pem());
+    write("leaf.key", certified.key.serialize_pem());
+    write("authority.pem", certified.authority)
 }
