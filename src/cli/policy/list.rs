@@ -76,10 +76,23 @@ fn value(dirs: &Dirs, server: &ServerName, policy: &Result<Policy>) -> Value {
 
 /// The list shows the start of a command; `policy show` shows all of it.
 fn short(command: &str) -> String {
-    const CHARS_MAX: usize = 60;
-    if command.chars().count() <= CHARS_MAX {
+    const COLUMNS_MAX: usize = 60;
+    if print::width(command) <= COLUMNS_MAX {
         return command.to_owned();
     }
-    let start: String = command.chars().take(CHARS_MAX - 1).collect();
-    format!("{start}…")
+    format!("{}…", print::cut(command, COLUMNS_MAX - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_command_is_cut_by_its_columns() {
+        assert_eq!(short("node /x.js"), "node /x.js");
+        assert_eq!(short(&"a".repeat(60)).len(), 60);
+        // A wide character takes two columns.
+        let text = short(&"字".repeat(40));
+        assert_eq!((text.chars().count(), print::width(&text)), (30, 59));
+    }
 }

@@ -301,7 +301,7 @@ fn text(status: &StatusOutput) -> String {
     let groups = if status.groups {
         "each server has a control group of its own, which ends all of its processes at once"
     } else {
-        "none: the control group of this session is not yours, so processes are ended one by one"
+        "none: no control group is delegated to this session, so processes are ended one by one"
     };
     lines.push(("groups", groups.to_owned()));
     lines.push(("wall", wall_text(status.wall)));
