@@ -111,10 +111,10 @@ fn guard() -> io::Result<()> {
     collected.extend_from_slice(signal::ENDING);
     let signals = signal::collect(&collected)?;
     let control = UnixStream::from(OwnedFd::from(fds::standard(fds::Standard::Input)?));
-    // While it waits for its order: the label is in its command line.
-    let mut group =
-        mark::group_of_guard(std::env::args()).and_then(|label| ServerGroup::create(&label));
     let (bytes, streams) = fds::receive_with_fds(&control)?;
+    // Not before: a guard that gets no order is killed, and would leave its group.
+    let label = mark::group_of_guard(std::env::args());
+    let mut group = label.and_then(|label| ServerGroup::create(&label));
     let streams = spawn::Streams::new(streams).ok_or(io::ErrorKind::InvalidData)?;
     let files = paths(&read_block(&control)?);
     let container = Container::decode(&read_block(&control)?);
