@@ -15,14 +15,7 @@ struct Delegated(PathBuf);
 
 impl Delegated {
     fn new(test: &Test) -> Option<Self> {
-        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
-        let mount = mounts.lines().find_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            let place = fields.next()?;
-            (fields.next()? == "cgroup2").then_some(place)
-        });
-        let name = test.dir.file_name().unwrap();
-        let group = mount.map(|mount| Path::new(mount).join(name));
+        let group = mount().map(|mount| mount.join(test.dir.file_name().unwrap()));
         let made = group.filter(|path| fs::create_dir(path).is_ok()).map(Self);
         let Some(made) = made else {
             skip("cgroup", "no control group can be made");
@@ -63,6 +56,40 @@ impl Drop for Delegated {
             }
             std::thread::park_timeout(Duration::from_millis(5));
         }
+    }
+}
+
+/// Where control groups are.
+fn mount() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let place = fields.next()?;
+        (fields.next()? == "cgroup2").then(|| place.into())
+    })
+}
+
+/// Moves a server and all in its group, if it has one of its own, into the group above.
+pub(crate) fn leave(server: Pid) {
+    let text = fs::read_to_string(format!("/proc/{server}/cgroup")).unwrap_or_default();
+    let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) else {
+        return;
+    };
+    let group = mount().unwrap().join(path);
+    let name = group
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let creator = name
+        .strip_prefix("mcpwrap-")
+        .and_then(|rest| rest.split('-').next());
+    if creator.is_none_or(|pid| pid.parse::<u32>().is_err()) {
+        return;
+    }
+    for pid in members(&group) {
+        let above = group.parent().unwrap().join("cgroup.procs");
+        fs::write(above, pid.to_string()).unwrap();
     }
 }
 

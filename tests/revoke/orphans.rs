@@ -117,6 +117,7 @@ fn a_process_that_only_has_the_mark_is_named_and_not_ended() {
     let test = Test::new();
     let server = killed_supervisor_and_guard(&test);
     fs::remove_dir_all(test.root().join("state/audit")).unwrap();
+    crate::control_group::leave(server);
     let shown = ps(&test);
     assert!(
         shown.iter().all(|one| one["state"] == "outside"),
