@@ -80,8 +80,8 @@ pub(super) fn launch_words(launch: &ParsedCommand) -> Vec<String> {
 }
 
 /// What the arguments of the command name. A pinned package may itself be an interpreter (`tsx`).
-pub(super) fn code_of(policy: &Policy, launch: &ParsedCommand, pinned: bool) -> CodeArguments {
-    if launch.obstacle.is_some() && !pinned {
+pub(super) fn code_of(policy: &Policy, launch: &ParsedCommand) -> CodeArguments {
+    if launch.obstacle.is_some() && !policy.has_installed_package() {
         return code_arguments(&policy.command);
     }
     let mut code = code_arguments(&launch_words(launch));
@@ -147,7 +147,7 @@ mod tests {
             let text = format!("version = 1\ncommand = {}\n", toml::Value::from(words));
             let policy = crate::policy::load::parse_text(&text).unwrap();
             let launch = package::parse(&policy.command);
-            let code = code_of(&policy, &launch, false);
+            let code = code_of(&policy, &launch);
             workspace_decides(&policy, &launch, &code)
         };
         for command in [

@@ -14,7 +14,6 @@ use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::package::lookup::{NotFound, executable, search};
 use crate::package::{self, ParsedCommand, Registry};
-use crate::policy::package::PackageSource;
 use crate::policy::{Cwd, Policy, Tier};
 
 /// A script may run a script may run a script.
@@ -101,15 +100,13 @@ impl<'a> Resolver<'a> {
     fn resolve(mut self) -> Result<Resolved> {
         let policy = self.policy;
         let launch = package::parse(&policy.command);
-        let source = policy.package.as_ref().map(|package| package.registry);
-        let pinned = source.is_some_and(PackageSource::is_installed);
-        let code = code_of(policy, &launch, pinned);
+        let code = code_of(policy, &launch);
         if workspace_decides(policy, &launch, &code) {
             return Err(unresolved(policy, Code::CommandNotFixed)
                 .cause("the client's workspace would decide what runs")
                 .hint("write `{client.workspace}` only as an argument of the server itself"));
         }
-        if !pinned {
+        if !policy.has_installed_package() {
             self.refuse_unfixed(&launch, &code)?;
             self.programs(&launch)?;
         } else if let Some(wrapper) = launch.wrapper.first() {

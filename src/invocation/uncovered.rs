@@ -3,15 +3,12 @@
 use super::directory::code_of;
 use super::interpreter::CodeArguments;
 use crate::package::{self, ParsedCommand, Registry};
-use crate::policy::package::PackageSource;
 use crate::policy::{Cwd, Policy};
 
 /// What decides what a policy's command runs although its grant does not seal it, in words.
 pub fn uncovered(policy: &Policy) -> Vec<&'static str> {
     let launch = package::parse(&policy.command);
-    let source = policy.package.as_ref().map(|package| package.registry);
-    let pinned = source.is_some_and(PackageSource::is_installed);
-    of(policy, &launch, &code_of(policy, &launch, pinned))
+    of(policy, &launch, &code_of(policy, &launch))
 }
 
 /// The same, for a command that was read.

@@ -283,7 +283,7 @@ impl Guard {
     /// into its group to have it killed.
     fn kill_group(&self) {
         let Some(group) = &self.group else { return };
-        // In this order: what is started meanwhile is no stranger.
+        // In this order, so that a process that starts in between is not taken for a stranger.
         let members = group.members();
         let own = tree::descendants(nix::unistd::getpid());
         let is_stranger = |pid: &Pid| !own.contains(pid) && tree::started(pid.as_raw()).is_some();

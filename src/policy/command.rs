@@ -13,6 +13,12 @@ use super::{Policy, argument};
 use crate::error::{Code, Error, Result};
 
 impl Policy {
+    /// Whether its pin is a tree of its own, which runs in place of the command.
+    pub fn has_installed_package(&self) -> bool {
+        let package = self.package.as_ref();
+        package.is_some_and(|package| package.registry.is_installed())
+    }
+
     fn not_allowed(&self, what: &str) -> Error {
         Error::new(Code::CommandNotAllowed, what).not_started(&self.server)
     }

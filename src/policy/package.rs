@@ -104,7 +104,7 @@ impl Package {
                 .components()
                 .all(|c| matches!(c, Component::Normal(_)))
         };
-        let installed = matches!(self.registry, PackageSource::Npm | PackageSource::Pypi);
+        let installed = self.registry.is_installed();
         let image = self.registry == PackageSource::Image;
         let checks = [
             ("name", !self.name.is_empty(), "empty"),

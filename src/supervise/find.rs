@@ -170,15 +170,15 @@ impl Search {
             }
         }
         for entry in &self.table {
-            let [_, word, server, run, of] = entry.arguments.as_slice() else {
+            let Some([server, run, of]) = guard_arguments(entry) else {
                 continue;
             };
             let parent = |process: &Process| process.pid() == entry.parent;
-            if word != GUARD || of != home || self.supervisors.keys().any(parent) {
+            if of != home || self.supervisors.keys().any(parent) {
                 continue;
             }
             if let Ok(server) = ServerName::new(server) {
-                let orphans = self.orphans.entry((server, run.clone()));
+                let orphans = self.orphans.entry((server, run.to_owned()));
                 orphans.or_default().insert(entry.process);
             }
         }
@@ -187,11 +187,8 @@ impl Search {
     /// Whether the supervisor or a guard of a run is alive.
     fn is_supervised(&self, run: &str) -> bool {
         let logged = self.runs.get(run).and_then(|run| run.supervisor);
-        let is_guard = |entry: &TableEntry| {
-            let words = &entry.arguments;
-            words.get(1).is_some_and(|word| word == GUARD)
-                && words.get(3).is_some_and(|of| of == run)
-        };
+        let is_guard =
+            |entry: &TableEntry| guard_arguments(entry).is_some_and(|[_, of, _]| of == run);
         logged.is_some_and(|(pid, started)| Process::alive(pid, started).is_some())
             || self.table.iter().any(is_guard)
     }
@@ -269,6 +266,14 @@ fn is_below(pid: Pid, roots: &BTreeSet<Pid>, parents: &BTreeMap<Pid, Pid>) -> bo
     above
         .take(parents.len() + 1)
         .any(|pid| roots.contains(&pid))
+}
+
+/// The server, the run and the home in the command line of a guard.
+fn guard_arguments(entry: &TableEntry) -> Option<[&str; 3]> {
+    let [_, word, server, run, home] = entry.arguments.as_slice() else {
+        return None;
+    };
+    (word == GUARD).then_some([server, run, home])
 }
 
 /// The server of a command line `mcpwrap run SERVER`.
