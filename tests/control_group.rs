@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 use serde_json::json;
 
+use crate::harness::process::guard;
 use crate::harness::{DEADLINE, Run, Test, fake_server, process, skip, until};
-use crate::revoke::orphans::guard;
 
 /// A group that belongs to the user, and is removed at the end.
 struct Delegated(PathBuf);
@@ -75,18 +75,12 @@ pub(crate) fn leave(server: Pid) {
     let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) else {
         return;
     };
-    let group = mount().unwrap().join(path);
-    let name = group
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let creator = name
-        .strip_prefix("mcpwrap-")
-        .and_then(|rest| rest.split('-').next());
-    if creator.is_none_or(|pid| pid.parse::<u32>().is_err()) {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let creator = name.strip_prefix("mcpwrap-").unwrap_or_default();
+    if !creator.starts_with(|first: char| first.is_ascii_digit()) {
         return;
     }
+    let group = mount().unwrap().join(path);
     for pid in members(&group) {
         let above = group.parent().unwrap().join("cgroup.procs");
         fs::write(above, pid.to_string()).unwrap();

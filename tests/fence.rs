@@ -20,12 +20,6 @@ fn attack(run: &mut Run<'_>, pid: nix::unistd::Pid, signals: bool) -> Value {
     serde_json::from_str(&run.call("attack", &given)).unwrap()
 }
 
-fn parent(of: nix::unistd::Pid) -> nix::unistd::Pid {
-    let stat = std::fs::read_to_string(format!("/proc/{of}/stat")).unwrap();
-    let (_, rest) = stat.rsplit_once(") ").unwrap();
-    nix::unistd::Pid::from_raw(rest.split(' ').nth(1).unwrap().parse().unwrap())
-}
-
 /// Starts a server as a user who may not observe all processes, which root may (`CAP_PERFMON`).
 fn unprivileged<'a>(test: &'a Test, before: &[&str], server: &str) -> Run<'a> {
     let program = test.program().display().to_string();
@@ -67,10 +61,17 @@ fn a_server_cannot_signal_trace_or_read_a_process_outside() {
     let mut hostile = unprivileged(&test, &[], "hostile");
     hostile.initialize();
     let own = hostile.server(1);
-    let guard = parent(own);
-    assert_eq!(parent(guard), hostile.pid());
+    let guard = process::guard(own);
+    assert_eq!(process::parent(own), Some(guard));
+    assert_eq!(process::parent(guard), Some(hostile.pid()));
     let other = victim.server(1);
-    for outside in [guard, hostile.pid(), other, parent(other), victim.pid()] {
+    for outside in [
+        guard,
+        hostile.pid(),
+        other,
+        process::guard(other),
+        victim.pid(),
+    ] {
         let said = attack(&mut hostile, outside, true);
         for act in ["environ", "mem", "ptrace", "exists", "stop", "term", "kill"] {
             let word = said[act].as_str().unwrap();

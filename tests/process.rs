@@ -7,8 +7,8 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::json;
 
+use crate::harness::process::guard;
 use crate::harness::{Run, TOKEN, Test, fake_server, process, slot};
-use crate::revoke::orphans::guard;
 
 /// Real clients kill mcpwrap 0.5 s after SIGINT and 2 s after the end of stdin. These limits are
 /// longer because a test machine may be busy.

@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
+use crate::harness::process::parent;
 use crate::harness::{Run, TOKEN, Test, process, slot};
 use crate::process::started;
 
@@ -34,12 +35,6 @@ impl Numbers {
             .wrapping_add(1);
         (self.0 >> 33) % end
     }
-}
-
-fn parent(of: Pid) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{of}/stat")).ok()?;
-    let rest = stat.rsplit_once(") ")?.1;
-    rest.split(' ').nth(1)?.parse().ok().map(Pid::from_raw)
 }
 
 /// Gives up the processor a number of times, which takes longer on a busy machine.

@@ -84,6 +84,23 @@ pub(crate) fn alive(pid: Pid) -> bool {
     kill(pid, None).is_ok()
 }
 
+/// The process above another one, from `/proc`.
+pub(crate) fn parent(of: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{of}/stat")).ok()?;
+    let rest = stat.rsplit_once(") ")?.1;
+    rest.split(' ').nth(1)?.parse().ok().map(Pid::from_raw)
+}
+
+/// The guard above a process.
+pub(crate) fn guard(of: Pid) -> Pid {
+    let is_guard = |pid: &Pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+        String::from_utf8_lossy(&line).contains("__guard")
+    };
+    let mut above = std::iter::successors(Some(of), |pid| parent(*pid));
+    above.find(is_guard).unwrap()
+}
+
 /// Waits until a process has exited; panics after the limit.
 pub(crate) fn wait_for_end(pid: Pid, limit: Duration) {
     let deadline = Instant::now() + limit;

@@ -2,7 +2,7 @@
 
 mod files;
 mod hung;
-pub(crate) mod orphans;
+mod orphans;
 mod unwritable;
 
 use mcpwrap::testing::config::Config;

@@ -7,27 +7,12 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::no_server_is_alive;
+use crate::harness::process::{guard, parent};
 use crate::harness::{DEADLINE, Run, TOKEN, Test, process, slot, until};
 use crate::renew::started;
 
 /// A server whose own process and child outlive their parents if nobody ends them.
 const BELOW_A_SHELL: &str = "trap '' TERM INT HUP; sh -c \"trap '' TERM INT HUP; $0 $*; :\"; :";
-
-fn parent(of: Pid) -> Pid {
-    let stat = fs::read_to_string(format!("/proc/{of}/stat")).unwrap();
-    let (_, rest) = stat.rsplit_once(") ").unwrap();
-    Pid::from_raw(rest.split(' ').nth(1).unwrap().parse().unwrap())
-}
-
-/// The guard above a process.
-pub(crate) fn guard(of: Pid) -> Pid {
-    let is_guard = |pid: &Pid| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
-        String::from_utf8_lossy(&line).contains("__guard")
-    };
-    let mut above = std::iter::successors(Some(of), |pid| Some(parent(*pid)));
-    above.find(is_guard).unwrap()
-}
 
 /// `client → supervisor → guard → sh → sh → server`, with the last three ignoring signals.
 fn below_a_shell<'a>(test: &'a Test, fence: &str) -> (Run<'a>, Pid) {
@@ -105,7 +90,7 @@ fn an_orphan_whose_leader_is_gone_is_found_by_its_mark() {
     // The leader of the session is the outer shell.
     let leader = Pid::from_raw(nix::unistd::getsid(Some(server)).unwrap().as_raw());
     kill(leader, Signal::SIGKILL).ok();
-    kill(parent(server), Signal::SIGKILL).ok();
+    kill(parent(server).unwrap(), Signal::SIGKILL).ok();
     process::wait_for_end(leader, DEADLINE);
     test.ok(&["revoke", "--all"]);
     assert!(!process::alive(server));
