@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::deps;
-use crate::shell::{Done, cache, output, root};
+use crate::shell::{Done, cache, output, problem, root};
 
 /// The name of the lock file and of the Python environment with zig and cargo-zigbuild.
 const TOOLS: &str = "cross";
@@ -160,8 +160,4 @@ fn link(target: &Path, path: &Path) -> Done {
     }
     drop(fs::remove_file(path));
     symlink(target, path).map_err(|error| problem(path, &error))
-}
-
-fn problem(path: &Path, error: &std::io::Error) -> String {
-    format!("{}: {error}", path.display())
 }

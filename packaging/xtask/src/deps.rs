@@ -3,6 +3,7 @@
 //! Installs exact versions from the lock files under `tests/real` into `.cache`; system packages
 //! only if told to. A missing need is no failure: it is listed, and its tests are skipped loudly.
 
+pub mod debian;
 mod remote;
 mod stores;
 

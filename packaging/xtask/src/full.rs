@@ -5,6 +5,7 @@
 //! never counts as passed.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::cross::Cross;
@@ -197,11 +198,9 @@ fn aarch64() -> Done<Outcome> {
         return Ok(Outcome::NotRun(reason));
     }
     let program = dist::build(target, Profile::Check)?;
-    let qemu = ["qemu-aarch64-static", "qemu-aarch64"];
-    let Some(qemu) = qemu.iter().find_map(|name| which(name)) else {
-        let reason =
-            "it was built; no `qemu-aarch64-static` runs it (Debian's package `qemu-user-static`)";
-        return Ok(Outcome::NotRun(reason.to_owned()));
+    let qemu = match qemu() {
+        Ok(qemu) => qemu,
+        Err(reason) => return Ok(Outcome::NotRun(format!("it was built; {reason}"))),
     };
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
     let key = home.path().join("vault.key").display().to_string();
@@ -218,6 +217,17 @@ fn aarch64() -> Done<Outcome> {
         step(&format!("mcpwrap {}", words.join(" ")), &mut command)?;
     }
     Ok(Outcome::Passed)
+}
+
+/// The machine's own qemu, or Debian's in `.cache`.
+fn qemu() -> Done<PathBuf> {
+    let names = ["qemu-aarch64-static", "qemu-aarch64"];
+    if let Some(installed) = names.iter().find_map(|name| which(name)) {
+        return Ok(installed);
+    }
+    let program = "usr/bin/qemu-aarch64-static";
+    let found = deps::debian::unpacked("qemu-user-static", program, "--version")?;
+    Ok(found.join(program))
 }
 
 #[cfg(test)]

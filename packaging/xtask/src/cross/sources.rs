@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Rust, dir, make_dir, problem};
-use crate::shell::{Done, output, step, which};
+use super::{Rust, dir, make_dir};
+use crate::deps::debian;
+use crate::shell::{Done, output, problem, step, which};
 
 /// The suite of Debian that has the newest stable Rust.
 const SUITE: &str = "trixie-backports";
@@ -46,17 +47,12 @@ pub(super) fn download(rust: &Rust) -> Done {
     download
         .args(["-q", "download"])
         .arg(format!("rust-src={version}"));
-    step("download rust-src", download.current_dir(&downloads))
-        .map_err(|_| "cannot download rust-src".to_owned())?;
-    let packages = fs::read_dir(&downloads).map_err(|error| problem(&downloads, &error))?;
-    let package = packages
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|ending| ending == "deb"))
-        .ok_or("the download has no package")?;
     let partial = downloads.join("unpacked");
-    step(
-        "unpack rust-src",
-        Command::new("dpkg").arg("-x").arg(package).arg(&partial),
+    debian::unpack(
+        "rust-src",
+        download.current_dir(&downloads),
+        &downloads,
+        &partial,
     )?;
     drop(fs::remove_dir_all(rust.unpacked()));
     fs::rename(&partial, rust.unpacked()).map_err(|error| problem(&partial, &error))?;
