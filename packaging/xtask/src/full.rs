@@ -1,5 +1,5 @@
-//! `cargo xtask full`: what takes too long for each change. It is run before a release, and its last lines go
-//! with their date into docs/full.md.
+//! `cargo xtask full`: what takes too long for each change. It is run before a release, whole or by parts, and
+//! how each part ended last goes with its date into docs/full.md.
 //!
 //! Invariants: a step that fails does not stop the others; what could not run is listed with the reason, and
 //! never counts as passed.
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::cross::Cross;
 use crate::dist::{self, Profile};
-use crate::shell::{Done, Outcome, Programs, cargo, output, root, step, which, write};
+use crate::shell::{Done, Outcome, Programs, cargo, output, read, root, step, which, write};
 use crate::{ci, clients, conformance, demo, deps, fuzz, mac_check, servers};
 
 const DOCUMENT: &str = "docs/full.md";
@@ -73,7 +73,7 @@ fn npm(act: impl Fn() -> Done) -> Done<Outcome> {
     passed(act())
 }
 
-/// Runs the parts with these names, or all. The document is written by a run of all.
+/// Runs the parts with these names, or all, and writes their rows of the document.
 pub fn run(wanted: &[String]) -> Done<Outcome> {
     let known = |name: &String| PARTS.iter().any(|(part, ..)| part == name);
     if let Some(name) = wanted.iter().find(|name| !known(name)) {
@@ -90,7 +90,6 @@ pub fn run(wanted: &[String]) -> Done<Outcome> {
         let result = act();
         rows.push(Row {
             name,
-            about,
             result,
             seconds: start.elapsed().as_secs(),
         });
@@ -99,17 +98,16 @@ pub fn run(wanted: &[String]) -> Done<Outcome> {
     for row in &rows {
         println!("   {}: {}, {} s", row.name, row.said(), row.seconds);
     }
-    if wanted.is_empty() {
-        write(&root().join(DOCUMENT), document(&rows, &about()).as_bytes())?;
-        println!("── written: {DOCUMENT}");
-    }
+    let path = root().join(DOCUMENT);
+    let before = String::from_utf8_lossy(&read(&path)?).into_owned();
+    write(&path, document(&before, &rows, &about()).as_bytes())?;
+    println!("── written: {DOCUMENT}");
     outcome(&rows)
 }
 
 /// A part that was tried.
 struct Row {
     name: &'static str,
-    about: &'static str,
     result: Done<Outcome>,
     seconds: u64,
 }
@@ -140,7 +138,7 @@ fn outcome(rows: &[Row]) -> Done<Outcome> {
     }
 }
 
-/// The commit, the day and the system of a run.
+/// The day, the commit, the compiler and the system of a run, as cells of a table.
 fn about() -> String {
     let say = |words: &[&str]| {
         let (program, args) = words.split_first()?;
@@ -152,20 +150,34 @@ fn about() -> String {
     };
     let day = say(&["date", "-u", "+%F"]).unwrap_or_default();
     let commit = say(&["git", "rev-parse", "--short", "HEAD"]).unwrap_or_default();
+    let others = [".", ":!docs/full.md"];
+    let changes = say(&[&["git", "status", "--porcelain", "--"][..], &others].concat());
+    let commit = match changes.as_deref() {
+        Some("") => commit,
+        _ => format!("{commit} with changes"),
+    };
     let system = say(&["uname", "-srm"]).unwrap_or_default();
     let rustc = say(&["rustc", "--version"]).unwrap_or_default();
-    format!("On {day}, at commit {commit}, with {rustc}, on {system}.")
+    let rustc = rustc.split_whitespace().take(2).collect::<Vec<_>>();
+    format!("{day} | {commit} | {}, {system}", rustc.join(" "))
 }
 
-fn document(rows: &[Row], about: &str) -> String {
-    let mut text = format!(
-        "# The last full run\n\n\
-         `cargo xtask full` wrote this. It runs what takes too long for each change.\n\n{about}\n\n\
-         | part | what | result | s |\n|---|---|---|---|\n"
-    );
-    for row in rows {
-        let (name, about, said) = (row.name, row.about, row.said());
-        _ = writeln!(text, "| {name} | {about} | {said} | {} |", row.seconds);
+/// The document with new rows; the row of a part that was not tried stays.
+fn document(before: &str, rows: &[Row], about: &str) -> String {
+    let mut text = "# The last full run of each part\n\n\
+         `cargo xtask full` wrote this. It runs what takes too long for each change.\n\n\
+         | part | what | result | s | day | commit | with |\n|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for (name, what, _) in PARTS {
+        let start = format!("| {name} |");
+        if let Some(row) = rows.iter().find(|row| row.name == *name) {
+            let (said, seconds) = (row.said(), row.seconds);
+            _ = writeln!(text, "{start} {what} | {said} | {seconds} | {about} |");
+        } else if let Some(row) = before.lines().find(|line| line.starts_with(&start)) {
+            _ = writeln!(text, "{row}");
+        } else {
+            _ = writeln!(text, "{start} {what} | no run is recorded | | | | |");
+        }
     }
     text
 }
@@ -237,7 +249,6 @@ mod tests {
     fn row(name: &'static str, result: Done<Outcome>) -> Row {
         Row {
             name,
-            about: "x",
             result,
             seconds: 1,
         }
@@ -246,19 +257,29 @@ mod tests {
     #[test]
     fn what_did_not_run_has_not_passed() {
         let not_run = || Ok(Outcome::NotRun("no `npm`\nmore".to_owned()));
-        let rows = [row("a", Ok(Outcome::Passed)), row("b", not_run())];
-        assert!(matches!(outcome(&rows), Ok(Outcome::NotRun(why)) if why.ends_with(": b")));
-        let text = document(&rows, "On a day.");
+        let rows = [row("soak", Ok(Outcome::Passed)), row("fuzz", not_run())];
+        assert!(matches!(outcome(&rows), Ok(Outcome::NotRun(why)) if why.ends_with(": fuzz")));
+        let text = document("", &rows, "day | commit | with");
         assert!(
-            text.contains("| b | x | NOT RUN: no `npm` | 1 |\n"),
+            text.contains("| NOT RUN: no `npm` | 1 | day | commit | with |\n"),
             "{text}"
         );
-        let rows = [row("b", not_run()), row("c", Err("x | y".to_owned()))];
-        assert_eq!(outcome(&rows).err().as_deref(), Some("failed: c"));
-        assert!(document(&rows, "").contains("FAILED: x / y"));
+        let rows = [row("fuzz", not_run()), row("soak", Err("x | y".to_owned()))];
+        assert_eq!(outcome(&rows).err().as_deref(), Some("failed: soak"));
+        assert!(document("", &rows, "").contains("FAILED: x / y"));
         assert!(matches!(
-            outcome(&[row("a", Ok(Outcome::Passed))]),
+            outcome(&[row("soak", Ok(Outcome::Passed))]),
             Ok(Outcome::Passed)
         ));
+    }
+
+    #[test]
+    fn a_run_of_some_parts_keeps_the_rows_of_the_others() {
+        let first = document("", &[row("fuzz", Ok(Outcome::Passed))], "one | a | x");
+        assert!(first.contains("| demo | the story, with a real client | no run is recorded |"));
+        let second = document(&first, &[row("demo", Ok(Outcome::Passed))], "two | b | x");
+        assert!(second.contains("passed | 1 | one | a | x |"), "{second}");
+        assert!(second.contains("passed | 1 | two | b | x |"), "{second}");
+        assert_eq!(second.lines().count(), 6 + PARTS.len());
     }
 }

@@ -39,7 +39,7 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "full",
         operand: Some("PART..."),
-        about: "run what takes too long for each change, and say what ran and what did not; all parts update docs/full.md",
+        about: "run what takes too long for each change, and say what ran and what did not; its rows of docs/full.md are new",
         flags: &[],
         run: |args| full::run(args.operands()),
     },
