@@ -77,6 +77,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         )),
     };
     approve::grant(&cx.dirs, &config, &policies, actor, &mut agree, &mut done)?;
+    for command in again::logins(&cx.dirs, &[], &args.server)? {
+        print::note(&format!("not logged in yet: run `{command}`"));
+    }
     Ok(0)
 }
 

@@ -82,7 +82,9 @@ fn what_is_granted_again_names_the_logins() {
     // Nobody has logged in to this one, which is another server for mcpwrap.
     let text = format!("version = 1\nurl = \"{}\"\n[oauth]\n", at.url);
     at.test.write_policy("new", &text);
-    at.test.ok(&["grant", "new", "--yes"]);
+    let granted = at.test.ok(&["grant", "new", "--yes"]);
+    let said = "not logged in yet: run `mcpwrap login new`\n";
+    assert!(granted.stderr.contains(said), "{granted}");
     at.test.serve("local", &[], "");
     at.test.ok(&["revoke", "--all"]);
     let commands = "log in again:\n  mcpwrap login s --profile prod\n  mcpwrap login new\n";
@@ -97,4 +99,6 @@ fn what_is_granted_again_names_the_logins() {
     at.log_in(&["--profile", "prod"]);
     let ended = at.test.ok(&["grant", "--again", "--yes"]);
     assert_eq!(ended.text(), "");
+    let granted = at.test.ok(&["grant", "s", "--yes"]);
+    assert!(!granted.stderr.contains("not logged in"), "{granted}");
 }
