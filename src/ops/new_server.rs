@@ -25,7 +25,8 @@ pub enum ServerSource {
     /// The package or image of a known server.
     Package(&'static KnownServer),
     Url(String),
-    Command(Vec<String>),
+    /// A command, and the known server that it is, if it is one.
+    Command(Vec<String>, Option<&'static KnownServer>),
 }
 
 /// What the user said about a remote server.
@@ -112,7 +113,7 @@ impl ServerSource {
                 let package = package::parse(&file.command).package;
                 Some(file.publisher(&package.unwrap_or_default()))
             }
-            Self::Url(_) | Self::Command(_) => None,
+            Self::Url(_) | Self::Command(..) => None,
         }
     }
 
@@ -130,7 +131,7 @@ impl ServerSource {
                 format!("package {spec}{publisher}")
             }
             Self::Url(_) => "remote server".to_owned(),
-            Self::Command(_) => "command".to_owned(),
+            Self::Command(..) => "command".to_owned(),
         }
     }
 
@@ -138,20 +139,24 @@ impl ServerSource {
     pub fn file(&self) -> Option<&'static KnownServer> {
         match self {
             Self::Remote(file, _) | Self::Package(file) => Some(file),
+            Self::Command(_, file) => *file,
             Self::Url(_) => None,
-            Self::Command(command) => {
-                let package = package::parse(command).package;
-                package.as_deref().and_then(catalog::of_package)
-            }
         }
     }
 
-    /// The policy of this server.
+    /// A command as the user wrote it.
+    pub fn command(words: Vec<String>) -> Self {
+        let package = package::parse(&words).package;
+        let file = package.as_deref().and_then(catalog::of_package);
+        Self::Command(words, file)
+    }
+
+    /// The policy of a server that `add` sets up.
     ///
     /// # Errors
     /// `usage` for wishes that do not fit; `secret-unusable` for a value that belongs in the store.
     pub fn draft(&self, server: &ServerName, wishes: RemoteWishes) -> Result<Draft> {
-        let is_local = matches!(self, Self::Package(_) | Self::Command(_));
+        let is_local = matches!(self, Self::Package(_) | Self::Command(..));
         if is_local && (wishes.oauth || !wishes.headers.is_empty()) {
             return Err(
                 Error::new(Code::Usage, format!("cannot add server `{server}`"))
@@ -159,26 +164,25 @@ impl ServerSource {
                     .hint("add `--url URL`, or `--remote` for the remote server of the catalog"),
             );
         }
-        let mut draft = Draft {
+        match self {
+            Self::Command(command, _) => refuse_command(command)?,
+            Self::Url(url) => refuse_remote(&wishes.headers, Some(url))?,
+            Self::Remote(..) => refuse_remote(&wishes.headers, None)?,
+            Self::Package(_) => {}
+        }
+        let draft = Draft {
             on_failure: OnFailure::Stub,
             ..Draft::default()
         };
+        Ok(self.fill(server, wishes, draft))
+    }
+
+    /// Adds what this server is to a policy, which keeps what it has.
+    pub fn fill(&self, server: &ServerName, wishes: RemoteWishes, mut draft: Draft) -> Draft {
         match self {
-            Self::Package(file) => {
-                draft.command.clone_from(&file.command);
-                draft.description = Some(file.title.clone());
-                file.add_secrets(&mut draft);
-            }
-            Self::Command(command) => {
-                refuse_command(command)?;
-                draft.command.clone_from(command);
-                if let Some(file) = self.file() {
-                    draft.description = Some(file.title.clone());
-                    file.add_secrets(&mut draft);
-                }
-            }
+            Self::Package(file) => draft.command.clone_from(&file.command),
+            Self::Command(command, _) => draft.command.clone_from(command),
             Self::Url(url) => {
-                refuse_remote(&wishes.headers, Some(url))?;
                 draft.remote = Some(Remote {
                     url: url.clone(),
                     transport: RemoteTransport::default(),
@@ -187,8 +191,8 @@ impl ServerSource {
                 });
             }
             Self::Remote(file, known) => {
-                refuse_remote(&wishes.headers, None)?;
-                draft.description = Some(known.title.as_ref().unwrap_or(&file.title).clone());
+                let title = known.title.as_ref().unwrap_or(&file.title);
+                draft.description.get_or_insert_with(|| title.clone());
                 let mut remote = file.add_remote(known, wishes.oauth, &mut draft);
                 if !wishes.headers.is_empty() && !wishes.oauth {
                     remote.oauth = None;
@@ -201,12 +205,18 @@ impl ServerSource {
         }
         name_secrets(server, &mut draft);
         if let Some(file) = self.file() {
+            if draft.remote.is_none() {
+                draft.description.get_or_insert_with(|| file.title.clone());
+                if draft.secrets.is_empty() {
+                    file.add_secrets(&mut draft);
+                }
+            }
             file.describe(&mut draft);
         }
         if draft.remote.is_none() {
             draft.unfenced = package::unfenced(&draft.command);
         }
-        Ok(draft)
+        draft
     }
 }
 

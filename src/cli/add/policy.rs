@@ -61,7 +61,7 @@ fn source(args: &Args) -> Result<ServerSource> {
         return Ok(ServerSource::Url(url.clone()));
     }
     if !args.command.is_empty() {
-        return Ok(ServerSource::Command(args.command.clone()));
+        return Ok(ServerSource::command(args.command.clone()));
     }
     let mut all = new_server::known(&args.server)?;
     let is_remote = |source: &ServerSource| matches!(source, ServerSource::Remote(..));

@@ -45,7 +45,7 @@ pub fn run(args: Args) -> Result<u8> {
             if !args.dry_run {
                 not_by_agent(&cx, "policy new")?;
             }
-            new::run(args, &cx)
+            new::run(&args, &cx)
         }
         PolicyCommand::List(args) => Ok(list::run(&args, &Context::new()?)),
         PolicyCommand::Show(args) => show::run(&args, &Context::new()?),

@@ -2,22 +2,20 @@
 //!
 //! Invariants: no file is replaced, and nothing that looks like a secret is written.
 
-use std::collections::BTreeMap;
-
-use crate::catalog::{self, KnownRemote, KnownServer};
+use crate::catalog::{self, KnownServer};
 use crate::cli::{Context, print};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::ops::embedded_secrets;
+use crate::ops::new_server::{self, RemoteWishes, ServerSource};
 use crate::ops::notes::refused;
-use crate::ops::{embedded_secrets, new_server};
 use crate::package;
 use crate::policy::draft::{self, Draft};
-use crate::policy::remote::{OAuthTable, Remote, RemoteTransport};
 use crate::policy::schema::Delivery;
 use crate::policy::template;
 use crate::policy::{Cwd, Policy};
 use crate::reference::Reference;
-use crate::secret::{SecretName, ServerName};
+use crate::secret::ServerName;
 use crate::store::Index;
 
 #[derive(Debug, clap::Args)]
@@ -62,13 +60,14 @@ pub struct Args {
     command: Vec<String>,
 }
 
-pub fn run(args: Args, cx: &Context) -> Result<u8> {
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let (server, dry_run) = (args.server.clone(), args.dry_run);
-    refuse_secrets(&args)?;
-    let draft = match remote_of(&args)? {
-        Some(remote) => remote_draft(args, &remote),
-        None => local_draft(&args)?,
+    refuse_secrets(args)?;
+    let wishes = RemoteWishes {
+        oauth: args.oauth,
+        headers: args.header.clone(),
     };
+    let draft = source(args)?.fill(&server, wishes, base(args));
     if dry_run {
         let policy = draft.check(&cx.dirs, &server)?;
         draft::must_be_new(&cx.dirs, &server)?;
@@ -110,61 +109,45 @@ fn missing(cx: &Context, policy: &Policy) -> Result<Vec<String>> {
     Ok(steps)
 }
 
-/// What both kinds of servers have.
-fn draft(args: &Args) -> Draft {
+/// What the flags say about any server.
+fn base(args: &Args) -> Draft {
     let secrets = args.secret.iter();
     let secrets = secrets.map(|(name, from)| (name.clone(), (from.clone(), Delivery::Env)));
     Draft {
         description: args.description.clone(),
         secrets: secrets.collect(),
+        cwd: Cwd::new(args.cwd.as_deref()),
+        pass: args.pass.clone(),
+        set: args.env.iter().cloned().collect(),
         ..Draft::default()
     }
 }
 
 /// # Errors
 /// `usage` if there is no command, neither given nor in the catalog.
-fn local_draft(args: &Args) -> Result<Draft> {
-    let known = known(&args.server, args.from.as_deref(), &args.command)?;
-    let mut draft = Draft {
-        command: args.command.clone(),
-        cwd: Cwd::new(args.cwd.as_deref()),
-        pass: args.pass.clone(),
-        set: args.env.iter().cloned().collect(),
-        ..draft(args)
-    };
-    if let Some(known) = known {
-        if draft.command.is_empty() {
-            draft.command.clone_from(&known.command);
-        }
-        draft.description.get_or_insert_with(|| known.title.clone());
-        if draft.secrets.is_empty() {
-            known.add_secrets(&mut draft);
-        }
-        known.describe(&mut draft);
+fn source(args: &Args) -> Result<ServerSource> {
+    if let Some(remote) = remote_of(args)? {
+        return Ok(remote);
     }
-    draft.unfenced = package::unfenced(&draft.command);
-    Ok(draft)
-}
-
-/// Where the facts about a remote server come from.
-enum RemoteSource {
-    /// `--url`.
-    Url(String),
-    Catalog(&'static KnownServer, &'static KnownRemote),
+    let known = known(&args.server, args.from.as_deref(), &args.command)?;
+    Ok(match known {
+        Some(file) if args.command.is_empty() => ServerSource::Package(file),
+        _ => ServerSource::Command(args.command.clone(), known),
+    })
 }
 
 /// The remote server that the flags ask for, or the only form that the catalog has.
 ///
 /// # Errors
 /// `usage` if the catalog has no such remote server.
-fn remote_of(args: &Args) -> Result<Option<RemoteSource>> {
+fn remote_of(args: &Args) -> Result<Option<ServerSource>> {
     if let Some(url) = &args.url {
         new_server::must_be_address(url)?;
-        return Ok(Some(RemoteSource::Url(url.clone())));
+        return Ok(Some(ServerSource::Url(url.clone())));
     }
     let server = &args.server;
     let id = args.from.as_deref().unwrap_or(server.as_str());
-    let found = catalog::remote(id).map(|(file, known)| RemoteSource::Catalog(file, known));
+    let found = catalog::remote(id).map(|(file, known)| ServerSource::Remote(file, known));
     let is_asked = args.remote || args.oauth || !args.header.is_empty();
     if !is_asked {
         let has_command = catalog::of_id(id).is_some_and(|known| !known.command.is_empty());
@@ -182,41 +165,6 @@ fn remote_of(args: &Args) -> Result<Option<RemoteSource>> {
                 names.join(", ")
             )),
     )
-}
-
-fn remote_draft(args: Args, source: &RemoteSource) -> Draft {
-    let mut draft = draft(&args);
-    let mut remote = match source {
-        RemoteSource::Url(url) => Remote {
-            url: url.clone(),
-            transport: RemoteTransport::default(),
-            headers: BTreeMap::new(),
-            oauth: args.oauth.then(OAuthTable::default),
-        },
-        RemoteSource::Catalog(file, known) => {
-            let title = known.title.as_ref().unwrap_or(&file.title);
-            draft.description.get_or_insert_with(|| title.clone());
-            file.add_remote(known, args.oauth, &mut draft)
-        }
-    };
-    if !args.header.is_empty() && !args.oauth {
-        remote.oauth = None;
-    }
-    remote.headers.extend(args.header);
-    // A secret without a name of its own in the store gets one.
-    let texts = remote.headers.values().chain([&remote.url]);
-    for variable in texts.flat_map(|text| template::secrets(text)) {
-        let part = variable.to_ascii_lowercase().replace('_', "-");
-        if let Ok(name) = SecretName::new(&format!("{}/{part}", args.server)) {
-            let from = (Reference::Local(name), Delivery::Env);
-            draft.secrets.entry(variable.to_owned()).or_insert(from);
-        }
-    }
-    draft.remote = Some(remote);
-    if let RemoteSource::Catalog(file, _) = source {
-        file.describe(&mut draft);
-    }
-    draft
 }
 
 /// The catalog entry of a server, by `--from`, by its package, or by its own name.
