@@ -9,9 +9,9 @@ use super::directory::EntryProjects;
 use super::extract;
 use super::extracted::Extracted;
 use super::names::Names;
-use super::plan::{AdoptPlan, EntryFilter, FilePlan, Left, LoginChoice};
-use super::proof::{ChangedEntry, prove};
-use super::redact::{Cut, Cutter, RedactedPiece, cut};
+use super::plan::{AdoptPlan, EntryFilter, Left, LoginChoice};
+use super::proof::{self, ChangedEntry};
+use super::redact::{Cut, Cutter, RedactedPiece};
 use super::references::References;
 use super::store_values::{self, StoreSurroundings};
 use super::wrappers::WrapperCall;
@@ -21,17 +21,13 @@ use super::{
 use crate::client::document::Document;
 use crate::client::entry::{ServerEntry, Spot, places};
 use crate::client::regions::regions;
-use crate::client::tree::{Node, line_of};
+use crate::client::tree::Node;
 use crate::detect;
 use crate::dirs;
+use crate::parallel;
 use crate::scan::clients::ClientFile;
 use crate::scan::history::SearchedSecret;
 use crate::secret::ServerName;
-
-/// A shorter value occurs in other words by chance (bytes).
-const VALUE_BYTES_MIN: usize = 8;
-/// After as many changes of one file that cannot be proved, its other entries are left too.
-const UNPROVED_MAX: usize = 20;
 
 /// Makes the plan. `program` is the absolute path of mcpwrap.
 pub fn build(
@@ -41,6 +37,7 @@ pub fn build(
     program: &str,
 ) -> AdoptPlan {
     let mut plan = AdoptPlan::default();
+    let mut changed_files = Vec::new();
     for (n, file) in found.iter().enumerate() {
         let document = match &file.document {
             Ok(document) => document,
@@ -61,8 +58,17 @@ pub fn build(
             program,
             projects: EntryProjects::new(&file.path, names.home()),
         };
-        job.plan(wanted, names, &mut plan);
+        let changed = job.changed(wanted, names, &mut plan);
+        changed_files.push((n, document, changed));
     }
+    let proved = parallel::map(&changed_files, |(n, document, changed)| {
+        proof::of_file(*n, document, changed)
+    });
+    for (file, left) in proved {
+        plan.files.extend(file);
+        plan.left.extend(left);
+    }
+    plan.left.sort_by_key(|left| left.found);
     plan
 }
 
@@ -75,7 +81,13 @@ struct PlanBuilder<'a> {
 }
 
 impl PlanBuilder<'_> {
-    fn plan(&self, wanted: &EntryFilter, names: &mut Names, plan: &mut AdoptPlan) {
+    /// The changes of the file's entries; what cannot be changed goes into the plan.
+    fn changed(
+        &self,
+        wanted: &EntryFilter,
+        names: &mut Names,
+        plan: &mut AdoptPlan,
+    ) -> Vec<ChangedEntry> {
         let mut changed = Vec::new();
         let spots = places(self.document).into_iter();
         for (spot, needs_full_scan) in spots.zip(&self.file.needs_full_scan) {
@@ -98,7 +110,7 @@ impl PlanBuilder<'_> {
                 }),
             }
         }
-        self.whole(changed, plan);
+        changed
     }
 
     /// The change of one entry; none if it has nothing to move.
@@ -279,12 +291,14 @@ impl PlanBuilder<'_> {
         names: &mut Names,
     ) {
         let mut extra = Vec::new();
+        let cutter = Cutter::new(cuts);
         for value in judged
             .iter()
             .filter(|value| !value.verdict.secrets().is_empty())
         {
             let raw = self.document.at(&value.word.span);
-            let cut_out = cut(raw, cuts)
+            let cut_out = cutter
+                .cut(raw)
                 .iter()
                 .any(|piece| !matches!(piece, RedactedPiece::Text(_)));
             if !cut_out {
@@ -292,7 +306,7 @@ impl PlanBuilder<'_> {
             }
         }
         for region in regions(self.document, &entry.path) {
-            for piece in cut(self.document.at(&region), cuts) {
+            for piece in cutter.cut(self.document.at(&region)) {
                 let RedactedPiece::Text(text) = piece else {
                     continue;
                 };
@@ -303,60 +317,6 @@ impl PlanBuilder<'_> {
             if !cuts.iter().any(|cut| cut.text == text) {
                 cuts.push(names.as_written(server, &text));
             }
-        }
-    }
-
-    /// Combines the changes of a file and proves them; a change that fails is left out.
-    fn whole(&self, mut changed: Vec<ChangedEntry>, plan: &mut AdoptPlan) {
-        let mut unproved = 0;
-        while !changed.is_empty() {
-            if unproved == UNPROVED_MAX {
-                for one in changed {
-                    plan.left.push(Left {
-                        found: self.n,
-                        entry: Some(one.entry.name),
-                        reason: format!(
-                            "more than {UNPROVED_MAX} entries of this file cannot be edited safely"
-                        ),
-                        counts: true,
-                    });
-                }
-                return;
-            }
-            match prove(self.n, self.document, &changed) {
-                Ok(file) => {
-                    self.report_remaining(&file, plan);
-                    plan.files.push(file);
-                    return;
-                }
-                Err((n, reason)) => {
-                    unproved += 1;
-                    let one = changed.remove(n.min(changed.len() - 1));
-                    plan.left.push(Left {
-                        found: self.n,
-                        entry: Some(one.entry.name),
-                        reason: reason.to_owned(),
-                        counts: true,
-                    });
-                }
-            }
-        }
-    }
-
-    /// Reports the same values outside the entries, where they stay.
-    fn report_remaining(&self, file: &FilePlan, plan: &mut AdoptPlan) {
-        let places = Cutter::new(&file.cuts).places(&file.text, VALUE_BYTES_MIN);
-        for (at, name) in places {
-            let line = line_of(&file.text, at);
-            let reason = format!(
-                "line {line}, outside the adopted entries, also has the value of `{name}`: remove it by hand"
-            );
-            plan.left.push(Left {
-                found: self.n,
-                entry: None,
-                reason,
-                counts: true,
-            });
         }
     }
 }

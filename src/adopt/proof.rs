@@ -5,15 +5,20 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::plan::{EntryPlan, FilePlan};
+use super::plan::{EntryPlan, FilePlan, Left};
 use super::redact::{Cut, Cutter};
 use super::restore;
 use crate::client::document::Document;
 use crate::client::edit::{self, Splice};
 use crate::client::entry::{ServerEntry, entries};
 use crate::client::regions::regions;
-use crate::client::tree::PathStep;
+use crate::client::tree::{PathStep, line_of};
 use crate::secret::ServerName;
+
+/// A shorter value occurs in other words by chance (bytes).
+const VALUE_BYTES_MIN: usize = 8;
+/// After as many changes of one file that cannot be proved, its other entries are left too.
+const UNPROVED_MAX: usize = 20;
 
 /// An entry with its change, before the file as a whole is proved.
 pub(super) struct ChangedEntry {
@@ -24,11 +29,64 @@ pub(super) struct ChangedEntry {
     pub(super) notes: Vec<String>,
 }
 
-/// The changed file; or the number of the change that cannot be made, and why.
-pub(super) fn prove(
+/// Combines the changes of a file and proves them; a change that fails is left out. Also returns
+/// what is left in the file, and why.
+pub(super) fn of_file(
     found: usize,
     document: &Document,
     changed: &[ChangedEntry],
+) -> (Option<FilePlan>, Vec<Left>) {
+    let mut wanted: Vec<&ChangedEntry> = changed.iter().collect();
+    let mut left = Vec::new();
+    let not_changed = |one: &ChangedEntry, reason: String| Left {
+        found,
+        entry: Some(one.entry.name.clone()),
+        reason,
+        counts: true,
+    };
+    while !wanted.is_empty() {
+        if left.len() == UNPROVED_MAX {
+            let reason =
+                format!("more than {UNPROVED_MAX} entries of this file cannot be edited safely");
+            left.extend(wanted.iter().map(|one| not_changed(one, reason.clone())));
+            break;
+        }
+        match prove(found, document, &wanted) {
+            Ok(file) => {
+                left.extend(remaining(&file));
+                return (Some(file), left);
+            }
+            Err((n, reason)) => {
+                let one = wanted.remove(n.min(wanted.len() - 1));
+                left.push(not_changed(one, reason.to_owned()));
+            }
+        }
+    }
+    (None, left)
+}
+
+/// The same values outside the entries, where they stay.
+fn remaining(file: &FilePlan) -> impl Iterator<Item = Left> {
+    let places = Cutter::new(&file.cuts).places(&file.text, VALUE_BYTES_MIN);
+    places.into_iter().map(|(at, name)| {
+        let line = line_of(&file.text, at);
+        let reason = format!(
+            "line {line}, outside the adopted entries, also has the value of `{name}`: remove it by hand"
+        );
+        Left {
+            found: file.found,
+            entry: None,
+            reason,
+            counts: true,
+        }
+    })
+}
+
+/// The changed file; or the number of the change that cannot be made, and why.
+fn prove(
+    found: usize,
+    document: &Document,
+    changed: &[&ChangedEntry],
 ) -> Result<FilePlan, (usize, &'static str)> {
     let splices: Vec<Splice> = changed.iter().flat_map(|one| one.splices.clone()).collect();
     let text = edit::apply(&document.text, &splices).ok_or((0, "its changes overlap"))?;

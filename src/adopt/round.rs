@@ -52,12 +52,30 @@ impl Round {
         program: &str,
     ) -> Result<Self> {
         let files = clients::scan(dirs, &selection.clients, &selection.configs)?;
-        let mut names = Names::new(dirs, &Index::load(dirs)?, keys);
-        names.stores = StorePlan::new(Config::load(dirs)?);
         let filter = EntryFilter {
             servers: selection.servers.clone(),
             logins: selection.logins.clone(),
         };
+        Self::plan(dirs, files, filter, keys, program)
+    }
+
+    /// Plans the same files again with the keys, on which the final names of secrets depend.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub fn with_keys(self, dirs: &Dirs, keys: Keys, program: &str) -> Result<Self> {
+        Self::plan(dirs, self.files, self.filter, Some(keys), program)
+    }
+
+    fn plan(
+        dirs: &Dirs,
+        files: ClientFiles,
+        filter: EntryFilter,
+        keys: Option<Keys>,
+        program: &str,
+    ) -> Result<Self> {
+        let mut names = Names::new(dirs, &Index::load(dirs)?, keys);
+        names.stores = StorePlan::new(Config::load(dirs)?);
         let plan = builder::build(&files.found, &filter, &mut names, program);
         let servers = plan
             .files

@@ -78,10 +78,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut first = Round::new(dirs, &selection, None, &program)?;
     let mut opened = None;
     if !args.dry_run && !first.plan.files.is_empty() {
-        // The final names of secrets depend on the keys.
         let store = store::open(dirs, &config, Prompt::Allowed)?;
         let keys = store::keys_or_create(&*store)?;
-        first = Round::new(dirs, &selection, Some(keys.clone()), &program)?;
+        first = first.with_keys(dirs, keys.clone(), &program)?;
         if actor.is_asked() {
             compared::record(dirs, &keys, actor, &first)?;
         }

@@ -9,7 +9,8 @@ use super::Args;
 use crate::cli::{Context, ask, print};
 use crate::error::{Error, Result};
 use crate::grant;
-use crate::policy::{self, Policy};
+use crate::parallel;
+use crate::policy;
 use crate::secret::ServerName;
 use crate::trial::{self, Trial, TrialOrder};
 
@@ -35,13 +36,20 @@ fn named(servers: &[&ServerName]) -> String {
 /// # Errors
 /// `no-terminal`.
 pub(super) fn adopted(args: &Args, cx: &Context, servers: &BTreeSet<ServerName>) -> Result<bool> {
-    let is_granted = |server: &&ServerName| {
+    if args.no_test {
+        return Ok(true);
+    }
+    let all: Vec<&ServerName> = servers.iter().collect();
+    let is_granted = parallel::map(&all, |server| {
         let policy = policy::load(&cx.dirs, server, None);
-        let granted = |policy: &Policy| grant::find(&cx.dirs, policy).is_ok();
-        policy.is_ok_and(|policy| granted(&policy))
-    };
-    let servers: Vec<&ServerName> = servers.iter().filter(is_granted).collect();
-    if args.no_test || servers.is_empty() {
+        policy.is_ok_and(|policy| grant::find(&cx.dirs, &policy).is_ok())
+    });
+    let servers: Vec<&ServerName> = all
+        .into_iter()
+        .zip(is_granted)
+        .filter_map(|(server, is_granted)| is_granted.then_some(server))
+        .collect();
+    if servers.is_empty() {
         return Ok(true);
     }
     if args.yes {
