@@ -105,6 +105,14 @@ pub fn is_possible() -> bool {
     open().is_ok()
 }
 
+/// Expects a terminal to ask at, before something that takes long.
+///
+/// # Errors
+/// `no-terminal`.
+pub fn must_be_possible() -> Result<()> {
+    open().map(drop)
+}
+
 /// Sends the lines that the user types or pastes from now on. Nothing else may ask afterwards.
 ///
 /// # Errors

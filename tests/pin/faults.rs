@@ -353,3 +353,21 @@ fn the_changes_of_all_files_are_shown_on_request() {
     let alone = npm.test.cli(&["pin", "s", "--diff"]);
     assert!(alone.stderr.contains("--dry-run"), "{alone}");
 }
+
+/// Nothing is downloaded for a question that cannot be asked.
+#[test]
+fn without_a_terminal_nothing_is_installed() {
+    let Some(npm) = Npm::new() else { return };
+    npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
+    let before = npm.text();
+    let mut command = npm.test.command("setsid");
+    command
+        .arg("--wait")
+        .arg(npm.test.program())
+        .args(["pin", "s"]);
+    let ended = npm.test.start(&mut command).end();
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("error[no-terminal]"), "{ended}");
+    assert!(npm.installations().is_empty());
+    assert_eq!(npm.text(), before);
+}

@@ -12,7 +12,7 @@ use super::{Context, ask, pin_report, print};
 use crate::config::{Config, MinAge};
 use crate::error::{Code, EXIT_ERROR, Error, Result};
 use crate::ops;
-use crate::ops::actor::actor;
+use crate::ops::actor::{Actor, actor};
 use crate::ops::approve;
 use crate::ops::pin::{Installation, PinCandidate, PinOptions, Pinned};
 use crate::ops::pin_several::{self, PinEvent, stop_if};
@@ -153,7 +153,7 @@ fn pin(args: &Args, cx: &Context) -> Result<u8> {
         approve::refusals(&policies, actor)
     })?;
     let Candidates { found, mut keys } =
-        candidates(cx, &config, &policies, options, &mut failures)?;
+        candidates(cx, &config, &policies, options, actor, &mut failures)?;
     for (policy, candidate) in policies.iter().zip(found) {
         let candidate = match candidate {
             None => continue,
@@ -215,6 +215,7 @@ fn candidates(
     config: &Config,
     policies: &[Policy],
     options: PinOptions<'_>,
+    actor: Actor,
     failures: &mut Failures,
 ) -> Result<Candidates> {
     let mut found = Vec::new();
@@ -231,7 +232,10 @@ fn candidates(
     }
     let is_new = |one: &Option<PinCandidate>| matches!(one, Some(PinCandidate::New(..)));
     let changes = !missing.is_empty() || found.iter().any(is_new);
-    // Fail before downloading anything if the store does not open.
+    // Fail before downloading anything if nobody can be asked, or the store does not open.
+    if changes && actor.is_asked() {
+        ask::must_be_possible()?;
+    }
     let keys = changes
         .then(|| approve::open_keys(&cx.dirs, config))
         .transpose()?;
