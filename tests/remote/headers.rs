@@ -61,6 +61,37 @@ fn a_secret_in_a_header_arrives_and_comes_out_masked() {
     server.end();
 }
 
+/// `mcpwrap test` starts it as a client does.
+#[test]
+fn a_remote_server_is_tested() {
+    if !has(&["fastmcp"]) {
+        return;
+    }
+    let test = Test::new();
+    let server = RemoteServer::fastmcp(&test, &[]);
+    test.secret("t/token", TOKEN);
+    grant(&test, "remote", &server.url, BEARER);
+    let tested = test.ok(&["test", "remote", "--json"]).json();
+    assert_eq!((&tested["ok"], &tested["exit"]), (&json!(true), &json!(0)));
+    let names = tested["tools"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|tool| tool["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"echo"), "{tested:#}");
+    assert_eq!(tested["not_passed_on"], json!([]));
+    let sent = digest(&format!("Bearer {TOKEN}"));
+    let requests = server.requests();
+    let with = |request: &Value| request["authorization"] == sent;
+    assert!(
+        !requests.is_empty() && requests.iter().all(with),
+        "{requests:#?}"
+    );
+
+    test.ok(&["revoke", "remote"]);
+    let refused = test.cli(&["test", "remote"]);
+    assert_eq!(refused.code, 1, "{refused}");
+    assert!(refused.stderr.contains("error[revoked]"), "{refused}");
+    server.end();
+}
+
 #[test]
 fn a_secret_in_two_headers_and_the_address_is_masked() {
     if !has(&["fastmcp"]) {
