@@ -116,8 +116,18 @@ impl Base {
     pub fn clients_of(&self, names: &HashSet<&OsStr>) -> HashMap<PathBuf, &'static KnownClient> {
         let may_be = |place: &&ConfigLocation| {
             let last = place.path.rsplit('/').next().unwrap_or_default();
-            let open = last.contains('*') || place.path.starts_with('$');
-            is_here(place) && (open || names.contains(OsStr::new(last)))
+            let is_named = match last.split_once('*') {
+                // More than one `*` only makes the answer wider than it could be.
+                Some((start, end)) => {
+                    let end = end.rsplit('*').next().unwrap_or_default();
+                    let mut names = names.iter().map(|name| name.as_encoded_bytes());
+                    names.any(|name| {
+                        name.starts_with(start.as_bytes()) && name.ends_with(end.as_bytes())
+                    })
+                }
+                None => names.contains(OsStr::new(last)),
+            };
+            is_here(place) && (is_named || place.path.starts_with('$'))
         };
         let mut clients = HashMap::new();
         for client in CLIENTS {
@@ -254,12 +264,14 @@ fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
         let all = dirs.iter().flat_map(|dir| glob(dir, &rest));
         return all.filter(|path| path.symlink_metadata().is_ok()).collect();
     }
+    // Most directories do not exist, and a matcher takes longer to make than that takes to see.
+    let Ok(entries) = std::fs::read_dir(&dir) else {
+        return Vec::new();
+    };
     let Ok(matcher) = Glob::new(part).map(|glob| glob.compile_matcher()) else {
         return Vec::new();
     };
-    let mut names: Vec<String> = std::fs::read_dir(&dir)
-        .into_iter()
-        .flatten()
+    let mut names: Vec<String> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| matcher.is_match(name))

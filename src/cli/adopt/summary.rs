@@ -8,6 +8,7 @@ use crate::adopt::exposed;
 use crate::adopt::round::Round;
 use crate::cli::{Context, print, reloads};
 use crate::error::EXIT_NO;
+use crate::parallel;
 use crate::policy::{self, Unpinned};
 use crate::scan::history::{self, History};
 use crate::scan::residue;
@@ -59,17 +60,18 @@ pub(super) fn exposed(cx: &Context) {
 
 /// The servers without a fixed version, except those of which the user knows.
 pub(super) fn unpinned(cx: &Context, round: &Round, done: &[usize], known: &BTreeSet<ServerName>) {
-    for server in round.servers(done).difference(known) {
-        let policy = policy::load(&cx.dirs, server, None);
-        let floats = policy.is_ok_and(|policy| {
+    let changed = round.servers(done);
+    let servers: Vec<&ServerName> = changed.difference(known).collect();
+    let floats = parallel::map(&servers, |server| {
+        policy::load(&cx.dirs, server, None).is_ok_and(|policy| {
             policy.limits.unpinned == Unpinned::Allow && policy.package.is_none()
-        });
-        if floats {
-            print::note(&format!(
-                "server `{server}` has no fixed version, as its policy allows; run \
-                 `mcpwrap pin {server}` to pin it"
-            ));
-        }
+        })
+    });
+    for (server, _) in servers.iter().zip(floats).filter(|(_, floats)| *floats) {
+        print::note(&format!(
+            "server `{server}` has no fixed version, as its policy allows; run \
+             `mcpwrap pin {server}` to pin it"
+        ));
     }
 }
 
