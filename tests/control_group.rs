@@ -155,6 +155,30 @@ fn a_process_that_left_everything_else_is_found_by_its_group() {
     assert!(delegated.servers().is_empty());
 }
 
+/// A group may belong to the user and allow none below it.
+#[test]
+fn groups_are_promised_only_where_one_can_be_made() {
+    let test = Test::new();
+    let Some(delegated) = Delegated::new(&test) else {
+        return;
+    };
+    fs::write(delegated.0.join("cgroup.max.descendants"), "0").unwrap();
+    let mut status = delegated.run(&test, &["status", "--json"]);
+    status.close();
+    assert_eq!(status.end().json()["groups"], false);
+
+    test.serve("fake", &[], "");
+    let mut run = delegated.run(&test, &["run", "fake"]);
+    run.initialize();
+    let server = run.server(1);
+    assert!(delegated.servers().is_empty());
+    test.ok(&["revoke", "fake"]);
+    process::wait_for_end(server, DEADLINE);
+    let has_group = |record: &serde_json::Value| record["detail"]["group"] == true;
+    assert!(!test.audit().iter().any(has_group));
+    run.finish();
+}
+
 /// Who may write into the group may also move processes there.
 #[test]
 fn a_process_that_was_moved_into_a_group_is_not_killed() {

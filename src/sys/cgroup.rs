@@ -104,9 +104,10 @@ fn clone_into(_: RawFd) -> i64 {
     -1
 }
 
-/// Whether a server that this process starts gets a group.
-pub fn is_delegated() -> bool {
-    own().is_some()
+/// Whether a server that this process starts gets a group. Makes one, and removes it: a group may allow
+/// none below it.
+pub fn is_usable() -> bool {
+    ServerGroup::create("status").is_some()
 }
 
 /// The label of the group that a process is in, if it is one for a server. The innermost one counts.

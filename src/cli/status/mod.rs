@@ -135,7 +135,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         },
         diagnostics: dirs.tilde(&dirs.log()),
         fence: fence::kind(),
-        groups: cgroup::is_delegated(),
+        groups: cgroup::is_usable(),
         wall: wall::parts(),
         agent: agents::find().map(|agent| agent.variable),
     };
