@@ -11,7 +11,13 @@ use crate::shell::{Done, Outcome, cache, cargo, root as project, step, which, wr
 
 pub fn archive(release: &Release<'_>, root: &Path) -> Done<Outcome> {
     let name = recipes::archive(release.about, release.target);
-    story(release, root, "archive", &[release.dist.join(name)], &[])
+    story(
+        release,
+        root,
+        ("archive", "archive"),
+        &[release.dist.join(name)],
+        &[],
+    )
 }
 
 pub fn deb(release: &Release<'_>, root: &Path) -> Done<Outcome> {
@@ -19,7 +25,7 @@ pub fn deb(release: &Release<'_>, root: &Path) -> Done<Outcome> {
         return Ok(skipped("no `dpkg`"));
     }
     let args = [release.file(".deb")?, root.join("root")];
-    story(release, root, "deb", &args, &[])
+    story(release, root, ("deb", "deb"), &args, &[])
 }
 
 pub fn rpm(release: &Release<'_>, root: &Path) -> Done<Outcome> {
@@ -27,14 +33,20 @@ pub fn rpm(release: &Release<'_>, root: &Path) -> Done<Outcome> {
         return Ok(skipped("no `rpm`"));
     }
     let args = [release.file(".rpm")?, root.join("root")];
-    story(release, root, "rpm", &args, &[])
+    story(release, root, ("rpm", "rpm"), &args, &[])
 }
 
 pub fn pip(release: &Release<'_>, root: &Path) -> Done<Outcome> {
     if !python::has_pip() {
         return Ok(skipped("no `python3` with `pip`"));
     }
-    story(release, root, "pypi", &[release.file(".whl")?], &[])
+    story(
+        release,
+        root,
+        ("pypi", "pypi-pip"),
+        &[release.file(".whl")?],
+        &[],
+    )
 }
 
 pub fn uv(release: &Release<'_>, root: &Path) -> Done<Outcome> {
@@ -43,7 +55,8 @@ pub fn uv(release: &Release<'_>, root: &Path) -> Done<Outcome> {
         return Ok(skipped("no `uv` (`cargo xtask deps`)"));
     }
     let with = [("UV", uv.into_os_string())];
-    story(release, root, "pypi", &[release.file(".whl")?], &with)
+    let channel = ("pypi", "pypi-uv");
+    story(release, root, channel, &[release.file(".whl")?], &with)
 }
 
 pub fn npm(release: &Release<'_>, root: &Path) -> Done<Outcome> {
@@ -51,7 +64,7 @@ pub fn npm(release: &Release<'_>, root: &Path) -> Done<Outcome> {
         return Ok(skipped("no `npm`"));
     }
     let launcher = node::launcher(release, root)?;
-    story(release, root, "npm", &[launcher], &[])
+    story(release, root, ("npm", "npm"), &[launcher], &[])
 }
 
 /// The crate as `cargo publish` would upload it. It is compiled without optimisations, beside the
@@ -87,21 +100,21 @@ pub fn from_crate(release: &Release<'_>, root: &Path) -> Done<Outcome> {
         ("CARGO_PROFILE_RELEASE_LTO", "off".into()),
         ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16".into()),
     ];
-    story(release, root, "cargo", &[root.join(name)], &with)
+    story(release, root, ("cargo", "cargo"), &[root.join(name)], &with)
 }
 
-/// Runs the script, and keeps what it shows in `channels/` beside the packages.
+/// Runs a script, and keeps what it shows in a file of that other name, in `channels/` beside the packages.
 fn story(
     release: &Release<'_>,
     root: &Path,
-    channel: &str,
+    (script, record): (&str, &str),
     args: &[PathBuf],
     with: &[(&'static str, OsString)],
 ) -> Done<Outcome> {
     let home = python::home(root)?;
     let script = project()
         .join("packaging/channels")
-        .join(format!("{channel}.sh"));
+        .join(format!("{script}.sh"));
     let mut shell = Command::new("/bin/sh");
     shell
         .arg(script)
@@ -113,7 +126,7 @@ fn story(
         .current_dir(&home)
         .stdin(Stdio::null());
     let done = shell.output().map_err(|error| error.to_string())?;
-    let record = release.dist.join("channels").join(format!("{channel}.txt"));
+    let record = release.dist.join("channels").join(format!("{record}.txt"));
     write(&record, &done.stdout)?;
     if done.status.success() {
         return Ok(Outcome::Passed);
