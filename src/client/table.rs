@@ -206,7 +206,7 @@ clients! {
         old ".roo/mcp.json",
         old_linux "~/.config/*/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
         old_mac "~/Library/Application Support/*/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"]
-    "qoder" "Qoder" "2026-11" Restart "" [
+    "qoder" "Qoder" "2026-11" Restart "${NAME}" [
         any "~/.qoder/mcp.json", any "~/.qoder.json", any "~/.qoder/settings.json", any ".qoder/settings.json",
         any ".qoder/settings.local.json", any ".qoder/mcp.json", any "~/.qoder-cn/settings.json",
         linux "~/.config/Qoder/SharedClientCache/mcp.json", linux "~/.config/Qoder/User/mcp.json",
@@ -222,7 +222,7 @@ clients! {
         logs [all "~/.kimi-code/logs", all "~/.kimi/logs"]
     "mistral-vibe" "Mistral Vibe" "2026-11" Restart "" [
         any "~/.vibe/config.toml", any "$VIBE_HOME/config.toml", any ".vibe/config.toml"]
-    "hermes" "Hermes" "2026-11" Restart "" [any "~/.hermes/config.yaml", any "$HERMES_HOME/config.yaml"]
+    "hermes" "Hermes" "2026-11" Restart "${NAME}" [any "~/.hermes/config.yaml", any "$HERMES_HOME/config.yaml"]
     "openclaw" "OpenClaw" "2026-11" Restart "" [
         any "~/.openclaw/openclaw.json", any "$OPENCLAW_CONFIG_PATH", any "$OPENCLAW_STATE_DIR/openclaw.json"]
     "iflow" "iFlow" "2026-11" Restart "" [any "~/.iflow/settings.json", any ".iflow/settings.json"]
@@ -231,8 +231,9 @@ clients! {
         any ".tabnine/mcp_servers.json", linux "/etc/tabnine-cli/settings.json",
         mac "/Library/Application Support/TabnineCli/settings.json"]
     "forge" "Forge" "2026-11" Restart "" [any "~/.forge/.mcp.json"]
-    "pi" "Pi" "2026-11" Restart "" [
-        any "~/.pi/agent/mcp.json", any "$PI_CODING_AGENT_DIR/mcp.json", any ".pi/mcp.json", any "~/.config/mcp/mcp.json"]
+    "pi" "Pi" "2026-11" Restart "${NAME}" [
+        any "~/.pi/agent/mcp.json", any "$PI_CODING_AGENT_DIR/mcp.json", any ".pi/mcp.json", any "~/.config/mcp/mcp.json",
+        any "~/.agents/mcp/mcp.json"]
     "grok" "Grok Build" "2026-11" Restart "${NAME}" [
         any "~/.grok/config.toml", any "$GROK_HOME/config.toml", any ".grok/config.toml", any "~/.grok/user-settings.json",
         any ".grok/settings.json", any "~/.grok/plugins/**/.mcp.json"]
@@ -245,7 +246,7 @@ clients! {
     "fx" "fx" "" Restart "" [any "~/.fx/mcp.json", any ".fx/mcp.json"]
     "mcporter" "MCPorter" "2026-11" Nothing "${NAME}" [
         any "~/.mcporter/mcporter.json", any "$MCPORTER_CONFIG", any "~/.mcporter/mcporter.jsonc", any "config/mcporter.json"]
-    "nanobot" "Nanobot" "2026-11" Restart "" [any "~/.nanobot/config.json"]
+    "nanobot" "Nanobot" "2026-11" Restart "${NAME}" [any "~/.nanobot/config.json"]
     "mcphub" "mcphub.nvim" "2026-11" Restart "${NAME}" [any "~/.config/mcphub/servers.json"]
     "librechat" "LibreChat" "2026-11" Restart "${NAME}" [any "librechat.yaml"]
     "firebase-studio" "Firebase Studio" "2026-11" Restart "" [any ".idx/mcp.json"]
