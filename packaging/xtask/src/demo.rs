@@ -83,7 +83,7 @@ fn is_pictured(lines: &[Line]) -> Done {
 
 /// A client that somebody may use, if npm is here to install it.
 fn real_client() -> Option<PathBuf> {
-    let client = clients::CLIENTS.iter().find(|one| one.id == "mcporter")?;
+    let client = clients::all().find(|one| one.id == "mcporter")?;
     match clients::install(client) {
         Ok(program) => {
             let (package, version) = (client.package, client.version);

@@ -52,9 +52,11 @@ const PARTS: &[Part] = &[
         "the program for aarch64, and what of it runs under qemu",
         aarch64,
     ),
-    ("clients", "every MCP client of npm, headless", || {
-        npm(|| clients::run(&clients::Wanted::All, Programs::ToBuild))
-    }),
+    (
+        "clients",
+        "every MCP client of npm and PyPI, headless",
+        || npm(|| clients::run(&clients::Wanted::All, Programs::ToBuild)),
+    ),
     (
         "servers",
         "the most used servers, pinned and compared with their launcher",

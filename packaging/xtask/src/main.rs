@@ -108,7 +108,7 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "clients",
         operand: Some("ID"),
-        about: "run the MCP clients of npm headless: adopt, connect, call, revoke, grant, rotate, undo",
+        about: "run the MCP clients of npm and PyPI headless: adopt, connect, call, revoke, grant, rotate, undo",
         flags: &[Flag {
             name: "--quick",
             about: "only the three that install fastest",

@@ -1,8 +1,13 @@
-//! The clients that npm brings, and how each is driven without a terminal and without an account.
+//! The clients that npm and PyPI bring, and how each is driven without a terminal and without an account.
+
+mod open;
+mod python;
+mod vendors;
 
 /// One client.
 pub struct TestedClient {
     pub id: &'static str,
+    pub registry: Registry,
     pub package: &'static str,
     pub version: &'static str,
     pub bin: &'static str,
@@ -12,334 +17,139 @@ pub struct TestedClient {
     pub adopt: Option<&'static str>,
     /// Below the home.
     pub config: &'static str,
+    /// What is written below the home before anything else, for example which model is asked.
+    pub files: &'static [(&'static str, &'static str)],
+    /// What the client is told before anything else.
+    pub set_up: Option<&'static str>,
     pub add: Add,
     /// The arguments with which it writes a remote entry.
-    pub add_remote: Option<&'static [&'static str]>,
+    pub add_remote: Option<&'static str>,
     pub env: &'static [(&'static str, &'static str)],
-    /// What makes it connect, if anything does without an account, and what it says then.
+    /// What makes it connect without a call, if anything does without an account, and what it says then.
     pub connect: Option<Script>,
     pub connected: &'static str,
-    /// What calls the tool `echo` without a model.
+    /// What calls the tool `echo`, by itself or because the scripted model wants it.
     pub call: Option<Script>,
     /// Whether it writes its config at other times too.
     pub rewrites: bool,
-    /// What it does only with an account.
+    /// What it does only with an account, or not at all.
     pub untested: &'static str,
 }
 
-/// How the server gets into its config. `SERVER` (for a remote one its URL) and `TOKEN` are replaced.
+/// Where a client comes from.
+pub enum Registry {
+    /// npm, with what is installed beside it. There is a Node for clients that need a newer one than
+    /// most machines have.
+    Npm(&'static [&'static str]),
+    /// PyPI: `tests/real/pypi` has its lock file.
+    PyPi,
+}
+
+/// How the server gets into its config.
+///
+/// In all texts, `SERVER` (for a remote one its URL), `TOKEN`, `BEARER` (a header's value with it),
+/// `HEADER` (a whole header), `MODEL` (the URL of the scripted model), `ASK` (a question to it) and `ECHO`
+/// are replaced. Arguments are words.
 #[derive(Clone, Copy)]
 pub enum Add {
-    Command(&'static [&'static str]),
+    Command(&'static str),
+    /// The same for a client that asks: the answer is yes.
+    Yes(&'static str),
     File(&'static str),
 }
 
-/// One run of a client. `ECHO` is replaced.
+/// One run of a client.
 pub enum Script {
     /// Its arguments.
-    Words(&'static [&'static str]),
+    Words(&'static str),
     /// A program that speaks its protocol; its arguments are the client and the text.
     Python(&'static str),
 }
 
-pub const CLIENTS: &[TestedClient] = &[
-    TestedClient {
-        id: "mcporter",
-        package: "mcporter",
-        version: "0.12.3",
-        bin: "mcporter",
-        is_quick: true,
-        adopt: Some("mcporter"),
-        config: ".mcporter/mcporter.json",
-        add: Add::Command(&[
-            "config",
-            "add",
-            "probe",
-            "--command",
-            "SERVER",
-            "--env",
-            "DEMO_KEY=TOKEN",
-            "--scope",
-            "home",
-        ]),
-        add_remote: Some(&[
-            "config",
-            "add",
-            "probe",
-            "SERVER",
-            "--header",
-            "Authorization=Bearer TOKEN",
-            "--scope",
-            "home",
-        ]),
-        env: &[],
-        connect: Some(Script::Words(&["list", "probe"])),
-        connected: "echo",
-        call: Some(Script::Words(&["call", "probe.echo", "text=ECHO"])),
-        rewrites: false,
-        untested: "nothing: it needs no account",
-    },
-    TestedClient {
-        id: "gemini-cli",
-        package: "@google/gemini-cli",
-        version: "0.61.0",
-        bin: "gemini",
-        is_quick: true,
-        adopt: Some("gemini-cli"),
-        config: ".gemini/settings.json",
-        add: Add::Command(&[
-            "mcp",
-            "add",
-            "-s",
-            "user",
-            "-e",
-            "DEMO_KEY=TOKEN",
-            "probe",
-            "SERVER",
-        ]),
-        add_remote: Some(&[
-            "mcp",
-            "add",
-            "-s",
-            "user",
-            "-t",
-            "http",
-            "-H",
-            "Authorization: Bearer TOKEN",
-            "probe",
-            "SERVER",
-        ]),
-        env: &[("GEMINI_CLI_TRUST_WORKSPACE", "true")],
-        connect: Some(Script::Words(&["mcp", "list"])),
-        connected: "Connected",
-        call: None,
-        rewrites: false,
-        untested: "a call, which its model makes",
-    },
-    TestedClient {
-        id: "qwen-code",
-        package: "@qwen-code/qwen-code",
-        version: "0.24.4",
-        bin: "qwen",
-        is_quick: true,
-        adopt: Some("qwen-code"),
-        config: ".qwen/settings.json",
-        add: Add::Command(&[
-            "mcp",
-            "add",
-            "-s",
-            "user",
-            "-e",
-            "DEMO_KEY=TOKEN",
-            "probe",
-            "SERVER",
-        ]),
-        add_remote: Some(&[
-            "mcp",
-            "add",
-            "-s",
-            "user",
-            "-t",
-            "http",
-            "-H",
-            "Authorization: Bearer TOKEN",
-            "probe",
-            "SERVER",
-        ]),
-        env: &[],
-        connect: Some(Script::Words(&["mcp", "list"])),
-        connected: "Connected",
-        call: None,
-        rewrites: true,
-        untested: "a call, which its model makes",
-    },
-    TestedClient {
-        id: "inspector",
-        package: "@modelcontextprotocol/inspector",
-        version: "2.12.0",
-        bin: "mcp-inspector",
-        is_quick: false,
-        adopt: None,
-        config: "mcp.json",
-        add: Add::File(
-            "{\n  \"mcpServers\": {\n    \"probe\": { \"command\": \"SERVER\", \"args\": [], \"env\": { \"DEMO_KEY\": \"TOKEN\" } }\n  }\n}\n",
-        ),
-        add_remote: None,
-        env: &[],
-        connect: Some(Script::Words(&[
-            "--cli",
-            "--config",
-            "mcp.json",
-            "--server",
-            "probe",
-            "--method",
-            "tools/list",
-        ])),
-        connected: "\"echo\"",
-        call: Some(Script::Words(&[
-            "--cli",
-            "--config",
-            "mcp.json",
-            "--server",
-            "probe",
-            "--method",
-            "tools/call",
-            "--tool-name",
-            "echo",
-            "--tool-arg",
-            "text=ECHO",
-        ])),
-        rewrites: false,
-        untested: "nothing: it needs no account",
-    },
-    TestedClient {
-        id: "codex",
-        package: "@openai/codex",
-        version: "0.171.0",
-        bin: "codex",
-        is_quick: false,
-        adopt: Some("codex"),
-        config: ".codex/config.toml",
-        add: Add::Command(&[
-            "mcp",
-            "add",
-            "probe",
-            "--env",
-            "DEMO_KEY=TOKEN",
-            "--",
-            "SERVER",
-        ]),
-        add_remote: None,
-        env: &[],
-        connect: Some(Script::Python(CODEX)),
-        connected: "fake-server",
-        call: Some(Script::Python(CODEX)),
-        rewrites: true,
-        untested: "a call that its model makes (its app server calls without one)",
-    },
-    TestedClient {
-        id: "opencode",
-        package: "opencode-ai",
-        version: "1.18.33",
-        bin: "opencode",
-        is_quick: false,
-        adopt: Some("opencode"),
-        config: ".config/opencode/opencode.jsonc",
-        add: Add::Command(&[
-            "mcp",
-            "add",
-            "probe",
-            "--env",
-            "DEMO_KEY=TOKEN",
-            "--",
-            "SERVER",
-        ]),
-        add_remote: None,
-        env: &[],
-        connect: Some(Script::Words(&["mcp", "list"])),
-        connected: "connected",
-        call: None,
-        rewrites: true,
-        untested: "a call, which its model makes",
-    },
-    TestedClient {
-        id: "claude-code",
-        package: "@anthropic-ai/claude-code",
-        version: "2.1.332",
-        bin: "claude",
-        is_quick: false,
-        adopt: Some("claude-code"),
-        config: ".claude.json",
-        add: Add::Command(&[
-            "mcp",
-            "add",
-            "probe",
-            "--scope",
-            "user",
-            "-e",
-            "DEMO_KEY=TOKEN",
-            "--",
-            "SERVER",
-        ]),
-        add_remote: None,
-        env: &[("DISABLE_AUTOUPDATER", "1")],
-        connect: Some(Script::Words(&["mcp", "list"])),
-        connected: "Connected",
-        call: None,
-        rewrites: true,
-        untested: "a call, which its model makes",
-    },
-    TestedClient {
-        id: "copilot-cli",
-        package: "@github/copilot",
-        version: "1.0.102",
-        bin: "copilot",
-        is_quick: false,
-        adopt: Some("copilot-cli"),
-        config: ".copilot/mcp-config.json",
-        add: Add::Command(&[
-            "mcp",
-            "add",
-            "probe",
-            "--env",
-            "DEMO_KEY=TOKEN",
-            "--",
-            "SERVER",
-        ]),
-        add_remote: None,
-        env: &[],
-        connect: None,
-        connected: "",
-        call: None,
-        rewrites: false,
-        untested: "a connection, for which it wants an account",
-    },
-    TestedClient {
-        id: "amp",
-        package: "@sourcegraph/amp",
-        version: "0.0.1790142911-g7618fb",
-        bin: "amp",
-        is_quick: false,
-        adopt: Some("amp"),
-        config: ".config/amp/settings.json",
-        add: Add::Command(&[
-            "mcp",
-            "add",
-            "probe",
-            "--env",
-            "DEMO_KEY=TOKEN",
-            "--",
-            "SERVER",
-        ]),
-        add_remote: None,
-        env: &[],
-        connect: None,
-        connected: "",
-        call: None,
-        rewrites: false,
-        untested: "a connection, for which it wants an account",
-    },
-];
+pub fn all() -> impl Iterator<Item = &'static TestedClient> {
+    [open::CLIENTS, vendors::CLIENTS, python::CLIENTS]
+        .into_iter()
+        .flatten()
+}
 
-/// Codex lists and calls in its app server: JSON lines on stdio.
-const CODEX: &str = r#"
-import json, subprocess, sys, time
-server = subprocess.Popen([sys.argv[1], "app-server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    stderr=subprocess.DEVNULL, text=True)
-def send(message):
-    server.stdin.write(json.dumps(message) + "\n"); server.stdin.flush()
-def ask(number, method, params):
-    send({"id": number, "method": method, "params": params})
-    for line in server.stdout:
-        message = json.loads(line)
-        if message.get("id") == number and "method" not in message:
-            print(json.dumps(message)); return message
-ask(1, "initialize", {"clientInfo": {"name": "probe", "version": "1"}})
-send({"method": "initialized"})
-ask(2, "mcpServerStatus/list", {})
-thread = ask(3, "thread/start", {})["result"]["thread"]["id"]
-ask(4, "mcpServer/tool/call", {"threadId": thread, "server": "probe", "tool": "echo", "arguments": {"text": sys.argv[2]}})
-# Codex kills its servers at its end, and the records of the last 100 ms with them.
-time.sleep(1)
-server.stdin.close(); server.wait(20)
-"#;
+/// What is the same for most clients.
+const NPM: TestedClient = TestedClient {
+    id: "",
+    registry: Registry::Npm(&[]),
+    package: "",
+    version: "",
+    bin: "",
+    is_quick: false,
+    adopt: None,
+    config: "",
+    files: &[],
+    set_up: None,
+    add: Add::Command("mcp add probe --env DEMO_KEY=TOKEN -- SERVER"),
+    add_remote: None,
+    env: &[],
+    connect: None,
+    connected: "",
+    call: None,
+    rewrites: false,
+    untested: "nothing: it needs no account",
+};
+
+const PYPI: TestedClient = TestedClient {
+    registry: Registry::PyPi,
+    ..NPM
+};
+
+/// A Node of npm.
+const NODE_22: &str = "node@22.23.3";
+
+/// A config as most clients have it.
+const MCP_SERVERS: Add = Add::File(
+    r#"{
+  "mcpServers": {
+    "probe": { "command": "SERVER", "args": [], "env": { "DEMO_KEY": "TOKEN" } }
+  }
+}
+"#,
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::{read, root};
+
+    #[test]
+    fn each_client_is_there_once_and_says_how_it_is_driven() {
+        let mut ids: Vec<_> = all().map(|client| client.id).collect();
+        ids.sort_unstable();
+        let count = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+        for client in all() {
+            for part in [
+                client.package,
+                client.version,
+                client.bin,
+                client.config,
+                client.untested,
+            ] {
+                assert!(!part.is_empty(), "{}", client.id);
+            }
+        }
+        assert_eq!(all().filter(|client| client.is_quick).count(), 3);
+    }
+
+    #[test]
+    fn what_pypi_brings_is_locked() {
+        for client in all().filter(|client| matches!(client.registry, Registry::PyPi)) {
+            let lock = root().join(format!("tests/real/pypi/{}.txt", client.id));
+            let lock = String::from_utf8(read(&lock).expect("the lock")).expect("text");
+            // With or without optional parts of it in brackets.
+            let is_pinned = |line: &str| {
+                let (name, version) = line.split_once("==").unwrap_or_default();
+                let name = name.split('[').next().unwrap_or_default();
+                name == client.package && version.trim_end_matches(" \\") == client.version
+            };
+            assert!(lock.lines().any(is_pinned), "{}", client.id);
+        }
+    }
+}
