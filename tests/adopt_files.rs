@@ -267,3 +267,25 @@ fn what_is_not_a_file_does_not_block() {
     std::fs::write(&one, json!({"mcpServers": {}}).to_string()).unwrap();
     test.ok(&["adopt", "--dry-run", "--config", &one.display().to_string()]);
 }
+
+/// A file with tokens and no server entry: nothing can be adopted, and that is not all there is to say.
+#[test]
+fn a_token_outside_the_entries_is_named() {
+    let test = Test::new();
+    test.init();
+    let file = test.home.join("secrets.yaml");
+    std::fs::write(
+        &file,
+        "provider:\n  api_key: ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8\n",
+    )
+    .unwrap();
+    let args = ["adopt", "--dry-run", "--config", file.to_str().unwrap()];
+    let said = test.ok(&args);
+    let expected = "~/secrets.yaml has 1 secret outside its server entries, which `adopt` cannot move; run \
+                    `mcpwrap check ~/secrets.yaml` to see where";
+    assert!(said.stderr.contains(expected), "{said}");
+
+    std::fs::write(&file, "provider:\n  api_key: ${KEY}\n").unwrap();
+    let said = test.ok(&args);
+    assert!(!said.stderr.contains("outside"), "{said}");
+}

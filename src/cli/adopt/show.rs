@@ -12,6 +12,7 @@ use crate::adopt::plan::AdoptPlan;
 use crate::adopt::round::Round;
 use crate::cli::{Context, print};
 use crate::client::entry::entries;
+use crate::detect;
 use crate::error::{Error, printable};
 use crate::grant;
 use crate::ops::{needs, notes};
@@ -39,6 +40,26 @@ pub(super) fn round(cx: &Context, round: &Round) {
             "nothing to adopt ({} already adopted, {} without secrets)",
             round.plan.adopted, round.plan.without
         ));
+        outside(cx, round);
+    }
+}
+
+/// Tokens that no server entry has: another file of the client's may refer to them.
+fn outside(cx: &Context, round: &Round) {
+    for (n, file) in round.files.found.iter().enumerate() {
+        let is_told = round.plan.left.iter().any(|left| left.found == n);
+        let Ok(document) = &file.document else {
+            continue;
+        };
+        let tokens = detect::known_tokens(&document.text).len();
+        if tokens > 0 && !is_told {
+            let path = cx.dirs.tilde(&file.path);
+            print::warning(&format!(
+                "{path} has {} outside its server entries, which `adopt` cannot move; run `mcpwrap check {path}` \
+                 to see where",
+                print::count(tokens, "secret")
+            ));
+        }
     }
 }
 
