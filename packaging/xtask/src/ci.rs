@@ -123,6 +123,8 @@ fn mac_check(install: Install) -> Done<Outcome> {
 /// All rounds of `tests/soak.rs`, of which the other test runs do a few, and other random cases of the
 /// laws of masking.
 pub fn soak() -> Done {
+    // Cargo builds them for all tests, and not for one of them.
+    Programs::ToBuild.build("--examples")?;
     let mut tests = cargo("test --locked --test integration -- soak:: mask::");
     step("soak", tests.env("MCPWRAP_TEST_SOAK", "1"))
 }
