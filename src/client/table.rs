@@ -247,6 +247,7 @@ clients! {
     "mcporter" "MCPorter" "2026-11" Nothing "${NAME}" [
         any "~/.mcporter/mcporter.json", any "$MCPORTER_CONFIG", any "~/.mcporter/mcporter.jsonc", any "config/mcporter.json"]
     "nanobot" "Nanobot" "2026-11" Restart "${NAME}" [any "~/.nanobot/config.json"]
+    "fast-agent" "fast-agent" "2026-11" Restart "${NAME}" [any "fastagent.config.yaml", any "fastagent.secrets.yaml"]
     "mcphub" "mcphub.nvim" "2026-11" Restart "${NAME}" [any "~/.config/mcphub/servers.json"]
     "librechat" "LibreChat" "2026-11" Restart "${NAME}" [any "librechat.yaml"]
     "firebase-studio" "Firebase Studio" "2026-11" Restart "" [any ".idx/mcp.json"]
