@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::harness::golden::{self, stable};
+use crate::harness::place::copy_program;
 use crate::harness::{Test, fake_server, skip, slot};
 use crate::messages::message;
 use crate::policy::with_etc;
@@ -22,7 +23,7 @@ fn status(test: &Test, server: &str) -> String {
 
 /// Makes a program the only `npx` on PATH, so that all machines show the same.
 fn set_npx(test: &Test) {
-    std::fs::copy(fake_server(), test.programs().join("npx")).unwrap();
+    copy_program(&fake_server(), "", &test.programs().join("npx"));
     test.set("PATH", test.programs());
 }
 

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::grant::unwrapped;
 use crate::harness::golden::{self, stable};
+use crate::harness::place::copy_program;
 use crate::harness::{Test, fake_server, slot};
 
 /// A home with the programs of the policies below.
@@ -13,7 +14,7 @@ fn case() -> Test {
     let test = Test::new();
     test.init();
     for name in ["curl", "n\u{440}x", "server", "sh"] {
-        std::fs::copy(fake_server(), test.programs().join(name)).unwrap();
+        copy_program(&fake_server(), "", &test.programs().join(name));
     }
     test.set("PATH", test.programs());
     test
@@ -196,7 +197,7 @@ fn profiles_come_before_the_command_too() {
 #[test]
 fn a_server_that_is_not_pinned_is_known_before_the_answer() {
     let test = case();
-    std::fs::copy(fake_server(), test.programs().join("npx")).unwrap();
+    copy_program(&fake_server(), "", &test.programs().join("npx"));
     let policy = "version = 1\ncommand = [\"npx\", \"-y\", \"server\"]\n";
     test.write_policy("github", policy);
     golden::check(

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::harness::place::copy_program;
 use crate::harness::{Test, process, slot};
 use crate::renew::{NEW, OLD, rotate, until_it_has};
 
@@ -26,13 +27,9 @@ fn copy(test: &Test) -> PathBuf {
 }
 
 /// Puts a file in the place of the link to the program under test.
-fn place(test: &Test, more: &[u8]) {
-    let mut bytes = fs::read(env!("CARGO_BIN_EXE_mcpwrap")).unwrap();
-    bytes.extend(more);
+fn place(test: &Test, more: &str) {
     let new = test.dir.join("new");
-    fs::write(&new, bytes).unwrap();
-    let mode = Path::new(env!("CARGO_BIN_EXE_mcpwrap")).metadata().unwrap();
-    fs::set_permissions(&new, mode.permissions()).unwrap();
+    copy_program(Path::new(env!("CARGO_BIN_EXE_mcpwrap")), more, &new);
     fs::rename(&new, test.program()).unwrap();
 }
 
@@ -105,10 +102,10 @@ fn sessions_outlive_an_upgrade() {
     let test = Test::new();
     test.secret("t/token", OLD);
     test.serve("fake", &[], &slot("TOKEN", "t/token"));
-    place(&test, b"");
+    place(&test, "");
     let mut run = test.run("fake");
     run.initialize();
-    place(&test, b"\nnewer");
+    place(&test, "\nnewer");
     assert_eq!(run.peek("TOKEN"), OLD.as_bytes());
     // The new program talks to the old supervisor, which starts a guard of its own version.
     let listed = test.ok(&["ps"]);

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::harness::place::copy_program;
 use crate::harness::{Ended, TOKEN, Test, golden, skip, slot};
 
 /// Starts the journal. `"$0"` is mcpwrap, `$HOME/mcpwrap` has all its files. Descriptor 3 is a client
@@ -202,7 +203,7 @@ fn without_an_anchor_the_log_is_not_called_intact() {
 fn a_journal_that_this_user_cannot_read_is_not_no_anchor() {
     let test = Test::new();
     // The program and the home must be reachable for that user.
-    std::fs::copy(test.program(), test.dir.join("copy")).unwrap();
+    copy_program(&test.program(), "", &test.dir.join("copy"));
     let script = r#"
 chmod 711 .; chmod 755 copy; rm client
 mkdir other && chown 65534:65534 other && chmod 700 other && cd other

@@ -12,7 +12,7 @@ pub(crate) mod forms;
 pub(crate) mod golden;
 #[cfg(target_os = "linux")]
 pub(crate) mod own_network;
-mod place;
+pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod run;
 pub(crate) mod terminal;

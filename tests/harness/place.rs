@@ -1,6 +1,7 @@
 //! Where the programs of tests lie: a grant leaves temporary directories out of PATH.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A directory that is not temporary, wherever the project was checked out.
 pub(super) fn lasting() -> PathBuf {
@@ -18,4 +19,12 @@ pub(super) fn lasting() -> PathBuf {
                 .is_ok_and(|real| !temporary.iter().any(|dir| real.starts_with(dir)))
     };
     places.into_iter().find(is_lasting).unwrap()
+}
+
+/// Copies a program, with a text behind its end. Another process writes it: a program that this one
+/// writes is open in what other tests start at the same moment, and cannot be run ("text file busy").
+pub(crate) fn copy_program(from: &Path, more: &str, to: &Path) {
+    let mut copy = Command::new("/bin/sh");
+    copy.args(["-c", "cp -- \"$0\" \"$1\" && printf %s \"$2\" >> \"$1\""]);
+    assert!(copy.args([from, to]).arg(more).status().unwrap().success());
 }
