@@ -41,13 +41,8 @@ pub(super) const CLIENTS: &[TestedClient] = &[
         bin: "opencode",
         adopt: Some("opencode"),
         config: ".config/opencode/opencode.jsonc",
-        files: &[(".config/opencode/opencode.jsonc", OPENCODE)],
-        add_remote: Some("mcp add probe --url SERVER --header Authorization=BEARER"),
-        connect: Some(Script::Words("mcp list")),
-        connected: "connected",
-        call: Some(Script::Words("run ASK")),
-        rewrites: true,
-        ..NPM
+        files: &[(".config/opencode/opencode.jsonc", OPENCODE_MODEL)],
+        ..OPENCODE
     },
     TestedClient {
         id: "kilo",
@@ -56,13 +51,8 @@ pub(super) const CLIENTS: &[TestedClient] = &[
         bin: "kilo",
         adopt: Some("kilo"),
         config: ".config/kilo/kilo.jsonc",
-        files: &[(".config/kilo/kilo.jsonc", OPENCODE)],
-        add_remote: Some("mcp add probe --url SERVER --header Authorization=BEARER"),
-        connect: Some(Script::Words("mcp list")),
-        connected: "connected",
-        call: Some(Script::Words("run ASK")),
-        rewrites: true,
-        ..NPM
+        files: &[(".config/kilo/kilo.jsonc", OPENCODE_MODEL)],
+        ..OPENCODE
     },
     TestedClient {
         id: "cline",
@@ -175,8 +165,17 @@ mcpServers:
     },
 ];
 
-/// Both read this.
-const OPENCODE: &str = r#"{
+/// What is the same for opencode and Kilo Code, which began as a copy of it.
+const OPENCODE: TestedClient = TestedClient {
+    add_remote: Some("mcp add probe --url SERVER --header Authorization=BEARER"),
+    connect: Some(Script::Words("mcp list")),
+    connected: "connected",
+    call: Some(Script::Words("run ASK")),
+    rewrites: true,
+    ..NPM
+};
+
+const OPENCODE_MODEL: &str = r#"{
   // Which model is asked.
   "model": "scripted/scripted",
   "provider": {

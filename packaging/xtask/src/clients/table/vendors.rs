@@ -2,7 +2,9 @@
 
 use super::{Add, MCP_SERVERS, NODE_22, NPM, Registry, Script, TestedClient};
 
-const NO_ACCOUNT: &str = "a call, which its model makes: it wants an account";
+/// What is untested of a client that wants an account for it.
+const CALL: &str = "a call, which its model makes: it wants an account";
+const CONNECTION: &str = "a connection, for which it wants an account";
 
 pub(super) const CLIENTS: &[TestedClient] = &[
     TestedClient {
@@ -173,7 +175,7 @@ capabilities = [\"tool_use\"]
         add_remote: Some("mcp add probe SERVER -s user -t http -H HEADER"),
         connect: Some(Script::Words("mcp list")),
         connected: "Connected",
-        untested: NO_ACCOUNT,
+        untested: CALL,
         ..NPM
     },
     TestedClient {
@@ -187,7 +189,7 @@ capabilities = [\"tool_use\"]
         add_remote: Some("mcp add probe SERVER --type http --header HEADER"),
         connect: Some(Script::Words("mcp list")),
         connected: "connected",
-        untested: NO_ACCOUNT,
+        untested: CALL,
         ..NPM
     },
     TestedClient {
@@ -197,7 +199,7 @@ capabilities = [\"tool_use\"]
         bin: "copilot",
         adopt: Some("copilot-cli"),
         config: ".copilot/mcp-config.json",
-        untested: "a connection, for which it wants an account",
+        untested: CONNECTION,
         ..NPM
     },
     TestedClient {
@@ -207,7 +209,7 @@ capabilities = [\"tool_use\"]
         bin: "amp",
         adopt: Some("amp"),
         config: ".config/amp/settings.json",
-        untested: "a connection, for which it wants an account",
+        untested: CONNECTION,
         ..NPM
     },
     TestedClient {
@@ -218,7 +220,7 @@ capabilities = [\"tool_use\"]
         adopt: Some("augment"),
         config: ".augment/settings.json",
         add: Add::Command("mcp add probe --command SERVER -e DEMO_KEY=TOKEN"),
-        untested: "a connection, for which it wants an account",
+        untested: CONNECTION,
         ..NPM
     },
 ];
