@@ -5,6 +5,7 @@
 //! a start.
 
 use crate::detect::{self, ValueSite, Verdict};
+use crate::error::{Code, Error};
 use crate::policy::{Policy, Remote, template};
 
 /// The locations of values in a policy that look like secrets.
@@ -27,12 +28,12 @@ fn of_remote(remote: &Remote) -> Vec<String> {
 }
 
 /// Whether the value of a header looks like a secret.
-pub fn header_looks_secret(name: &str, value: &str) -> bool {
+fn header_looks_secret(name: &str, value: &str) -> bool {
     has_secret(ValueSite::Header(name), value)
 }
 
 /// Whether a part of a URL looks like a secret.
-pub fn url_looks_secret(url: &str) -> bool {
+fn url_looks_secret(url: &str) -> bool {
     has_secret(ValueSite::Url, url)
 }
 
@@ -43,6 +44,23 @@ fn has_secret(site: ValueSite<'_>, value: &str) -> bool {
         let text = value.get(part.range.clone()).unwrap_or_default();
         template::secrets(text).next().is_none()
     })
+}
+
+/// The first value of a remote server on the command line that looks like a secret.
+pub fn remote(headers: &[(String, String)], url: Option<&String>) -> Option<String> {
+    let mut headers = headers.iter();
+    let header = headers.find(|(name, value)| header_looks_secret(name, value));
+    let header = header.map(|(name, _)| format!("the value of `--header {name}`"));
+    header.or_else(|| {
+        url.is_some_and(|url| url_looks_secret(url))
+            .then(|| "a part of `--url`".to_owned())
+    })
+}
+
+/// The error of such a value on the command line. The value is not repeated.
+pub fn refused(place: &str) -> Error {
+    Error::new(Code::SecretUnusable, format!("cannot accept {place}"))
+        .cause("looks like a secret, and a policy file is plaintext")
 }
 
 /// Warnings about them, for the user.

@@ -233,17 +233,12 @@ fn name_secrets(server: &ServerName, draft: &mut Draft) {
     }
 }
 
-fn refused(what: &str) -> Error {
-    Error::new(Code::SecretUnusable, format!("cannot accept {what}"))
-        .cause("looks like a secret, and a policy file is plaintext")
-}
-
 /// # Errors
 /// `secret-unusable` if an argument belongs in the store. It is not repeated.
 fn refuse_command(command: &[String]) -> Result<()> {
     match embedded_secrets::arguments(command).first() {
         None => Ok(()),
-        Some(place) => Err(refused(place).hint(
+        Some(place) => Err(embedded_secrets::refused(place).hint(
             "run `mcpwrap policy new SERVER --secret VAR=secret:NAME -- COMMAND`, which passes it in a \
              variable, then `mcpwrap add SERVER`",
         )),
@@ -253,20 +248,9 @@ fn refuse_command(command: &[String]) -> Result<()> {
 /// # Errors
 /// `secret-unusable` if a value belongs in the store. It is not repeated.
 fn refuse_remote(headers: &[(String, String)], url: Option<&String>) -> Result<()> {
-    let mut secret = headers
-        .iter()
-        .filter(|(name, value)| embedded_secrets::header_looks_secret(name, value));
-    let place = secret
-        .next()
-        .map(|(name, _)| format!("the value of `--header {name}`"));
-    let is_secret = |url: &&String| embedded_secrets::url_looks_secret(url);
-    let place = place.or_else(|| {
-        url.filter(is_secret)
-            .map(|_| "a part of `--url`".to_owned())
-    });
-    match place {
+    match embedded_secrets::remote(headers, url) {
         None => Ok(()),
-        Some(place) => Err(refused(&place)
+        Some(place) => Err(embedded_secrets::refused(&place)
             .hint("write `{secret.VAR}` in its place: `add` asks for the value and stores it")),
     }
 }

@@ -207,36 +207,24 @@ fn known(
 /// # Errors
 /// `secret-unusable` if a value belongs in the store. The value is not repeated.
 fn refuse_secrets(args: &Args) -> Result<()> {
-    let refused = |what: String| {
-        Error::new(Code::SecretUnusable, format!("cannot accept {what}"))
-            .cause("looks like a secret, and a policy file is plaintext")
-    };
     let env = args.env.iter();
     let mut env = env.filter(|(name, value)| embedded_secrets::looks_secret(name, value));
     if let Some((name, _)) = env.next() {
         return Err(
-            refused(format!("the value of `--env {name}`")).hint(format!(
+            embedded_secrets::refused(&format!("the value of `--env {name}`")).hint(format!(
                 "run `mcpwrap secret set NAME` to store it, then use `--secret {name}=secret:NAME`"
             )),
         );
     }
     if let Some(place) = embedded_secrets::arguments(&args.command).first() {
-        return Err(refused(place.clone()).hint(
+        return Err(embedded_secrets::refused(place).hint(
             "pass it in a variable: run `mcpwrap secret set NAME` to store it, then use \
              `--secret VAR=secret:NAME`",
         ));
     }
-    let header = args.header.iter();
-    let mut header =
-        header.filter(|(name, value)| embedded_secrets::header_looks_secret(name, value));
-    let place = header
-        .next()
-        .map(|(name, _)| format!("the value of `--header {name}`"));
-    let url = args.url.iter();
-    let mut url = url.filter(|url| embedded_secrets::url_looks_secret(url));
-    match place.or_else(|| url.next().map(|_| "a part of `--url`".to_owned())) {
+    match embedded_secrets::remote(&args.header, args.url.as_ref()) {
         None => Ok(()),
-        Some(place) => Err(refused(place).hint(
+        Some(place) => Err(embedded_secrets::refused(&place).hint(
             "write `{secret.VAR}` in its place, run `mcpwrap secret set NAME` to store it, then use \
              `--secret VAR=secret:NAME`",
         )),
