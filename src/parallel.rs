@@ -51,6 +51,15 @@ pub fn map<T: Sync, U: Send>(items: &[T], work: impl Fn(&T) -> U + Sync) -> Vec<
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// The items for which such work says so, in their order.
+pub fn filter<T: Sync>(items: Vec<T>, keep: impl Fn(&T) -> bool + Sync) -> Vec<T> {
+    let kept = map(&items, keep);
+    let items = items.into_iter().zip(kept);
+    items
+        .filter_map(|(item, keep)| keep.then_some(item))
+        .collect()
+}
+
 fn in_threads<T: Sync, E: Send>(
     threads: usize,
     items: &[T],

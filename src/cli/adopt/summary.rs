@@ -61,13 +61,13 @@ pub(super) fn exposed(cx: &Context) {
 /// The servers without a fixed version, except those of which the user knows.
 pub(super) fn unpinned(cx: &Context, round: &Round, done: &[usize], known: &BTreeSet<ServerName>) {
     let changed = round.servers(done);
-    let servers: Vec<&ServerName> = changed.difference(known).collect();
-    let floats = parallel::map(&servers, |server| {
+    let unknown = changed.difference(known).collect();
+    let floating = parallel::filter(unknown, |server: &&ServerName| {
         policy::load(&cx.dirs, server, None).is_ok_and(|policy| {
             policy.limits.unpinned == Unpinned::Allow && policy.package.is_none()
         })
     });
-    for (server, _) in servers.iter().zip(floats).filter(|(_, floats)| *floats) {
+    for server in floating {
         print::note(&format!(
             "server `{server}` has no fixed version, as its policy allows; run \
              `mcpwrap pin {server}` to pin it"

@@ -39,16 +39,10 @@ pub(super) fn adopted(args: &Args, cx: &Context, servers: &BTreeSet<ServerName>)
     if args.no_test {
         return Ok(true);
     }
-    let all: Vec<&ServerName> = servers.iter().collect();
-    let is_granted = parallel::map(&all, |server| {
+    let servers = parallel::filter(servers.iter().collect(), |server: &&ServerName| {
         let policy = policy::load(&cx.dirs, server, None);
         policy.is_ok_and(|policy| grant::find(&cx.dirs, &policy).is_ok())
     });
-    let servers: Vec<&ServerName> = all
-        .into_iter()
-        .zip(is_granted)
-        .filter_map(|(server, is_granted)| is_granted.then_some(server))
-        .collect();
     if servers.is_empty() {
         return Ok(true);
     }
