@@ -116,14 +116,10 @@ impl Base {
     pub fn clients_of(&self, names: &HashSet<&OsStr>) -> HashMap<PathBuf, &'static KnownClient> {
         let may_be = |place: &&ConfigLocation| {
             let last = place.path.rsplit('/').next().unwrap_or_default();
-            let is_named = match last.split_once('*') {
-                // More than one `*` only makes the answer wider than it could be.
-                Some((start, end)) => {
-                    let end = end.rsplit('*').next().unwrap_or_default();
+            let is_named = match last.rsplit_once('*') {
+                Some((_, end)) => {
                     let mut names = names.iter().map(|name| name.as_encoded_bytes());
-                    names.any(|name| {
-                        name.starts_with(start.as_bytes()) && name.ends_with(end.as_bytes())
-                    })
+                    names.any(|name| name.ends_with(end.as_bytes()))
                 }
                 None => names.contains(OsStr::new(last)),
             };
