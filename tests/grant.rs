@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use crate::harness::apart::without_terminal;
 use crate::harness::golden::{self, stable};
 use crate::harness::place::copy_program;
 use crate::harness::{Test, fake_server, skip, slot};
@@ -102,12 +103,7 @@ fn a_pipe_cannot_approve() {
     let test = Test::new();
     test.init();
     test.write_policy("github", POLICY);
-    let mut command = test.command("setsid");
-    command
-        .arg("--wait")
-        .arg(test.program())
-        .args(["grant", "github"]);
-    let mut run = test.start(&mut command);
+    let mut run = without_terminal(&test, &["grant", "github"]);
     run.send_raw(b"github\n");
     let ended = run.end();
     assert_eq!(ended.code, 2, "{ended}");

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::fake_server;
+use super::{Run, Test, fake_server};
 
 /// The first words of commands that agents may not run.
 const GUARDED: &[&str] = &[
@@ -23,6 +23,13 @@ const GUARDED: &[&str] = &[
     "uninstall",
     "unlock",
 ];
+
+/// Starts mcpwrap without a terminal to ask at.
+pub(crate) fn without_terminal<'a>(test: &'a Test, args: &[&str]) -> Run<'a> {
+    let mut command = test.command("setsid");
+    command.arg("--wait").arg(test.program()).args(args);
+    test.start(&mut command)
+}
 
 /// Whether this starts mcpwrap, directly or through another program, with a command for the user.
 pub(crate) fn is_for_user(command: &Command, program: &Path) -> bool {

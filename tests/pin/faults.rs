@@ -4,6 +4,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::{Npm, Registry};
+use crate::harness::apart::without_terminal;
 use crate::harness::{DEADLINE, policy_text, process};
 
 /// Kill -9 during install: no half install is ever used.
@@ -360,12 +361,7 @@ fn without_a_terminal_nothing_is_installed() {
     let Some(npm) = Npm::new() else { return };
     npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
     let before = npm.text();
-    let mut command = npm.test.command("setsid");
-    command
-        .arg("--wait")
-        .arg(npm.test.program())
-        .args(["pin", "s"]);
-    let ended = npm.test.start(&mut command).end();
+    let ended = without_terminal(&npm.test, &["pin", "s"]).end();
     assert_eq!(ended.code, 2, "{ended}");
     assert!(ended.stderr.contains("error[no-terminal]"), "{ended}");
     assert!(npm.installations().is_empty());
