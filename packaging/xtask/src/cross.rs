@@ -1,4 +1,4 @@
-//! Builds for other targets: zig compiles and links the C parts.
+//! Builds and checks for other targets: zig compiles and links the C parts.
 //!
 //! The standard library comes from `rustup target add`, if that was done, or else is built from the
 //! sources in Debian's package `rust-src` of the same version as rustc. Everything is kept in
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::deps;
-use crate::shell::{Done, cache, output, problem, root};
+use crate::shell::{Done, cache, cargo, output, problem, root, which};
 
 /// The name of the lock file and of the Python environment with zig and cargo-zigbuild.
 const TOOLS: &str = "cross";
@@ -27,25 +27,30 @@ pub struct Cross {
 impl Cross {
     /// Downloads what is missing. An error says why this machine cannot.
     pub fn prepare(target: &'static str) -> Done<Self> {
+        let cross = Self::prepare_library(target)?;
+        deps::environment(TOOLS, &tools())
+            .map_err(|reason| format!("zig and cargo-zigbuild: {reason}"))?;
+        Ok(cross)
+    }
+
+    /// Like `prepare`, for a check of types alone, which needs nothing that is compiled from C.
+    pub fn prepare_library(target: &'static str) -> Done<Self> {
         let rust = Rust::find()?;
         if !rust.has(target) && !rust.sources().is_dir() {
             sources::download(&rust).map_err(|reason| {
                 format!("{reason}; `rustup target add {target}` is another way")
             })?;
         }
-        deps::environment(TOOLS, &tools())
-            .map_err(|reason| format!("zig and cargo-zigbuild: {reason}"))?;
         Ok(Self { rust, target })
     }
 
-    /// Whether `prepare` has nothing left to download.
-    pub fn is_prepared(target: &str) -> bool {
+    /// Whether `prepare_library` has nothing left to download.
+    pub fn has_library(target: &str) -> bool {
         Rust::find().is_ok_and(|rust| rust.has(target) || rust.sources().is_dir())
-            && deps::has_environment(TOOLS, &tools())
     }
 
-    /// `cargo VERB --target …`, in the top of the project.
-    pub fn cargo(&self, verb: &str) -> Done<Command> {
+    /// `cargo build --target …`, in the top of the project.
+    pub fn build(&self) -> Done<Command> {
         let bin = tools().join("bin");
         let mut path = OsString::from(&bin);
         if let Some(rest) = std::env::var_os("PATH") {
@@ -55,20 +60,41 @@ impl Cross {
         let caches = dir().join("cache");
         let mut command = Command::new(bin.join("cargo-zigbuild"));
         command
-            .args([verb, "--quiet", "--locked", "--target", self.target])
+            .args(["build", "--quiet", "--locked", "--target", self.target])
             .env("PATH", path)
             .env("XDG_CACHE_HOME", &caches)
             .env("CARGO_ZIGBUILD_CACHE_DIR", caches.join("cargo-zigbuild"))
             .env("ZIG_GLOBAL_CACHE_DIR", caches.join("zig"))
             .env("ZIG_LOCAL_CACHE_DIR", caches.join("zig"))
             .current_dir(root());
+        self.with_library(&mut command)?;
+        Ok(command)
+    }
+
+    /// `cargo check --target …`, in the top of the project. Build scripts find a C compiler and an archiver
+    /// that do nothing: nothing is linked.
+    pub fn check(&self) -> Done<Command> {
+        let nothing = which("true").ok_or("no `true`")?;
+        let mut command = cargo("check --quiet --locked --target");
+        command.arg(self.target);
+        let suffix = self.target.replace('-', "_");
+        for variable in ["CC", "CXX", "AR", "RANLIB"] {
+            command.env(format!("{variable}_{suffix}"), &nothing);
+        }
+        // Or a build script asks Apple's tools.
+        command.env("SDKROOT", "/");
+        self.with_library(&mut command)?;
+        Ok(command)
+    }
+
+    fn with_library(&self, command: &mut Command) -> Done {
         if self.builds_library() {
             command
                 .arg("-Zbuild-std")
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("RUSTC", compiler(&self.rust)?);
         }
-        Ok(command)
+        Ok(())
     }
 
     /// Whether the standard library is built, too.

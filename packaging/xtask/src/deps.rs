@@ -371,16 +371,6 @@ fn once_for(target: &Path, wanted: &[u8], work: impl Fn() -> Done) -> Done {
     fs::write(&mark, wanted).map_err(|error| format!("{}: {error}", mark.display()))
 }
 
-fn is_installed(target: &Path, lock: &Path) -> bool {
-    let mark = fs::read(target.join("installed-from"));
-    mark.is_ok_and(|found| fs::read(lock).is_ok_and(|wanted| found == wanted))
-}
-
-/// Whether `environment` has nothing left to do.
-pub fn has_environment(name: &str, target: &Path) -> bool {
-    is_installed(target, &root().join(format!("tests/real/pypi/{name}.txt")))
-}
-
 fn copy(from: &Path, to: &Path) -> Done {
     fs::copy(from, to)
         .map(drop)

@@ -10,11 +10,11 @@ pub fn run() -> Done<Outcome> {
         let reason = "this is not Linux; `cargo check` does the same here";
         return Ok(Outcome::NotRun(reason.to_owned()));
     }
-    let cross = match Cross::prepare(TARGET) {
+    let cross = match Cross::prepare_library(TARGET) {
         Ok(cross) => cross,
         Err(reason) => return Ok(Outcome::NotRun(reason)),
     };
-    let mut check = cross.cargo("check")?;
+    let mut check = cross.check()?;
     // The program, its tests and benchmarks, and this tool.
     check
         .args(["--workspace", "--all-targets"])
@@ -25,5 +25,5 @@ pub fn run() -> Done<Outcome> {
 
 /// Whether `run` has nothing left to download.
 pub fn is_prepared() -> bool {
-    Cross::is_prepared(TARGET)
+    Cross::has_library(TARGET)
 }

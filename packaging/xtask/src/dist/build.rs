@@ -30,7 +30,7 @@ pub fn build(target: &'static Target, profile: Profile) -> Done<PathBuf> {
     let name = format!("{NAME} for {}", target.triple);
     let mut command = if target.is_linux() {
         let cross = Cross::prepare(target.triple)?;
-        let mut command = cross.cargo("build")?;
+        let mut command = cross.build()?;
         let mut flags = remapped();
         if cross.builds_library() {
             // rustc's own start files come with its standard library, which is not installed.
