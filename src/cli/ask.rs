@@ -9,8 +9,9 @@ use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write a
 use std::path::Path;
 use std::sync::mpsc::Sender;
 
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
+use super::hidden_input::{self, Entered};
 use crate::error::{Code, Error, Result, printable};
 use crate::files::io_text;
 use crate::secret::Secret;
@@ -22,19 +23,24 @@ const LINE_BYTES_MAX: u64 = 16 * 1024;
 /// The longest answer (bytes).
 const ANSWER_BYTES_MAX: u64 = 1024;
 
-/// Asks for a value without showing it. One line, without the newline.
+/// Asks for a value without showing it: one line, or a whole PEM or JSON text, without the last newline.
 ///
 /// # Errors
-/// `no-terminal`; `declined` if nothing was typed.
+/// `no-terminal`; `declined` if nothing was typed, or several lines of another text.
 pub fn hidden(prompt: &str) -> Result<Secret> {
-    open()?;
-    let mut typed = rpassword::prompt_password(prompt).map_err(|error| no_terminal(&error))?;
-    let secret = Secret::new(typed.as_bytes().to_vec());
-    typed.zeroize();
-    if secret.is_empty() {
-        return Err(Error::new(Code::Declined, "nothing was typed"));
+    let terminal = open()?;
+    let entered = hidden_input::read(&terminal, prompt).map_err(|error| no_terminal(&error))?;
+    let declined = |what: &str| Error::new(Code::Declined, what);
+    match entered {
+        Entered::Value(value) if value.is_empty() => Err(declined("nothing was typed")),
+        Entered::Value(value) => Ok(Secret::new(value.to_vec())),
+        Entered::Lines => Err(declined("nothing was stored")
+            .cause("several lines were pasted, and the value is one line, or a PEM or JSON text")
+            .hint("pipe the value from a file with `--from-stdin`")),
+        Entered::TooLong => Err(declined("nothing was stored")
+            .cause("larger than 64 KiB")
+            .hint("pipe the value from a file with `--from-stdin`")),
     }
-    Ok(secret)
 }
 
 /// Shows a text and asks the user to type a name, so that they do not confirm by habit.

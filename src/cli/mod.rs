@@ -11,6 +11,7 @@ pub mod drill;
 mod diagnostics;
 pub mod grant;
 mod help;
+mod hidden_input;
 pub mod init;
 mod installing;
 mod interrupts;

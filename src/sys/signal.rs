@@ -5,7 +5,7 @@
 //! keep their default action.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -53,7 +53,7 @@ pub fn release(signals: &[Signal]) -> io::Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     signals
         .iter()
-        .try_for_each(|signal| set_action(*signal, &default))
+        .try_for_each(|signal| set_action(*signal, &default).map(drop))
 }
 
 /// Starts to collect these signals; returns the pipe with one byte per signal.
@@ -78,6 +78,61 @@ pub fn collect(signals: &[Signal]) -> io::Result<File> {
     Ok(File::from(reader))
 }
 
+/// Signals that are collected for a while: afterwards each has its former action again.
+#[derive(Debug)]
+pub struct Collecting {
+    pipe: File,
+    before: Vec<(Signal, SigAction)>,
+    other_pipe: i32,
+}
+
+impl Collecting {
+    /// Collects these signals until it is dropped.
+    ///
+    /// # Errors
+    /// No pipe, or a signal that cannot be handled.
+    pub fn start(signals: &[Signal]) -> io::Result<Self> {
+        let (reader, writer) = super::fds::pipe()?;
+        nonblocking(&reader)?;
+        nonblocking(&writer)?;
+        let writer = std::os::fd::IntoRawFd::into_raw_fd(writer);
+        let mut collecting = Self {
+            pipe: File::from(reader),
+            before: Vec::new(),
+            other_pipe: PIPE.swap(writer, Ordering::Relaxed),
+        };
+        let handler = SigHandler::Handler(handler);
+        let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+        for signal in signals {
+            let before = set_action(*signal, &action)?;
+            collecting.before.push((*signal, before));
+        }
+        Ok(collecting)
+    }
+
+    /// Readable when there is a signal.
+    pub const fn pipe(&self) -> &File {
+        &self.pipe
+    }
+
+    /// The next signal, if there was one.
+    pub fn next(&self) -> Option<Signal> {
+        let mut byte = [0];
+        let count = (&self.pipe).read(&mut byte).ok()?;
+        let number = byte.first().filter(|_| count == 1)?;
+        Signal::try_from(i32::from(*number)).ok()
+    }
+}
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        for (signal, before) in &self.before {
+            super::ignore(set_action(*signal, before));
+        }
+        PIPE.store(self.other_pipe, Ordering::Relaxed);
+    }
+}
+
 /// Makes a write beyond the file size limit an error instead of a fatal signal.
 pub fn survive_file_limit() {
     let ignored = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
@@ -98,10 +153,9 @@ pub fn reset() {
     unsafe_code,
     reason = "sigaction is unsafe because a handler could do anything"
 )]
-fn set_action(signal: Signal, action: &SigAction) -> io::Result<()> {
-    // SAFETY: the handlers used here are SIG_DFL and `handler`, which only calls write(2).
-    unsafe { sigaction(signal, action) }?;
-    Ok(())
+fn set_action(signal: Signal, action: &SigAction) -> io::Result<SigAction> {
+    // SAFETY: the handlers used here are SIG_DFL, SIG_IGN and `handler`, which only calls write(2).
+    Ok(unsafe { sigaction(signal, action) }?)
 }
 
 fn unblock_all() {

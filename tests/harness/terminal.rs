@@ -87,21 +87,27 @@ impl<'a> Terminal<'a> {
 
     /// Types a hidden line, after the program has turned the echo off.
     pub(crate) fn enter_hidden(&mut self, text: &str) -> &mut Self {
+        self.until_echo_is(false).enter(text)
+    }
+
+    /// Waits until what is typed is shown, or is not.
+    pub(crate) fn until_echo_is(&mut self, wanted: bool) -> &mut Self {
         let deadline = Instant::now() + DEADLINE;
         let echo = nix::sys::termios::LocalFlags::ECHO;
-        while nix::sys::termios::tcgetattr(&self.keyboard)
-            .unwrap()
-            .local_flags
-            .contains(echo)
-        {
+        let flags = || {
+            nix::sys::termios::tcgetattr(&self.keyboard)
+                .unwrap()
+                .local_flags
+        };
+        while flags().contains(echo) != wanted {
             assert!(
                 Instant::now() < deadline,
-                "the echo stays on:\n{}",
+                "the echo does not change:\n{}",
                 self.screen
             );
             std::thread::park_timeout(std::time::Duration::from_millis(1));
         }
-        self.enter(text)
+        self
     }
 
     /// Waits for the exit; returns the exit code and checks the screen for secrets.

@@ -4,7 +4,7 @@ use super::source::Source;
 use super::{files, none};
 
 /// The files of `src/cli` that touch the terminal.
-const TERMINAL: &[&str] = &["cli/print.rs", "cli/ask.rs"];
+const TERMINAL: &[&str] = &["cli/print.rs", "cli/ask.rs", "cli/hidden_input.rs"];
 
 /// What touches it. `run` relays in `supervise`.
 const TERMINAL_WORDS: &[&str] = &[
@@ -15,7 +15,6 @@ const TERMINAL_WORDS: &[&str] = &[
     "is_terminal",
     "print!",
     "println!",
-    "rpassword",
     "stderr",
     "stdin",
     "stdout",
@@ -70,6 +69,7 @@ const CLI_SHARED: &[&str] = &[
     "browser_login",
     "diagnostics",
     "help",
+    "hidden_input",
     "installing",
     "interrupts",
     "overview",
