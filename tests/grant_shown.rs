@@ -30,7 +30,7 @@ fn shown(test: &Test, server: &str) -> String {
     let mut terminal = test.terminal(&["grant", server]);
     terminal.expect("to confirm: ").enter("no");
     let (code, shown) = terminal.end();
-    assert_eq!(code, 2, "{shown}");
+    assert_eq!(code, 1, "{shown}");
     let (question, _) = shown.split_once("type `").unwrap();
     stable(test, &question.replace('\r', ""))
 }

@@ -63,7 +63,7 @@ fn an_answer_that_is_no_changes_nothing() {
         .expect("> ")
         .enter("everything");
     let (code, screen) = terminal.end();
-    assert_eq!(code, 2, "{screen}");
+    assert_eq!(code, 1, "{screen}");
     assert!(
         screen.contains("expected `none`, or some of: adopt"),
         "{screen}"
@@ -111,7 +111,7 @@ fn a_person_chooses_the_store() {
         .expect("type `keychain` or `file`: ")
         .enter("cloud");
     let (code, screen) = terminal.end();
-    assert_eq!(code, 2, "{screen}");
+    assert_eq!(code, 1, "{screen}");
     assert!(screen.contains("expected `keychain` or `file`"), "{screen}");
     let mut terminal = test.terminal(&["init"]);
     terminal

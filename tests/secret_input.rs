@@ -164,3 +164,51 @@ fn the_list_has_age_users_and_fits_80_columns() {
     assert_eq!(rows[0]["servers"], servers);
     assert_eq!(rows[1]["servers"], serde_json::json!([]));
 }
+
+/// A shell would run the other lines.
+#[test]
+fn a_pasted_key_is_taken_with_all_its_lines() {
+    let test = Test::new();
+    test.init();
+    let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ";
+    test.hide(line);
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{line}\n-----END PRIVATE KEY-----");
+    for pasted in [format!("{pem}\n"), format!("\u{1b}[200~{pem}\u{1b}[201~")] {
+        let mut terminal = test.terminal(&["secret", "set", "k/pem"]);
+        terminal.enter_hidden(&pasted);
+        let (code, screen) = terminal.end();
+        assert_eq!(code, 0, "{screen}");
+        assert!(screen.contains("64 to 127 characters"), "{screen}");
+    }
+}
+
+#[test]
+fn several_lines_that_are_no_key_are_refused_and_discarded() {
+    let test = Test::new();
+    test.init();
+    test.hide(GITHUB);
+    let mut terminal = test.terminal(&["secret", "set", "a/b"]);
+    terminal.enter_hidden(&format!("{GITHUB}\necho {GITHUB}"));
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(screen.contains("several lines were pasted"), "{screen}");
+    assert!(!test.ok(&["secret", "list"]).text().contains("a/b"));
+
+    // An empty line after a token is not another line.
+    let mut terminal = test.terminal(&["secret", "set", "a/b"]);
+    terminal.enter_hidden(&format!("{GITHUB}\n"));
+    assert_eq!(terminal.end().0, 0);
+}
+
+#[test]
+fn the_terminal_is_as_before_after_ctrl_c() {
+    let test = Test::new();
+    test.init();
+    for key in ["\u{3}", "\u{1c}"] {
+        let mut terminal = test.terminal(&["secret", "set", "a/b"]);
+        terminal.enter_hidden(&format!("half a value{key}"));
+        terminal.until_echo_is(true);
+        let (code, screen) = terminal.end();
+        assert!(code > 128, "{code}: {screen}");
+    }
+}

@@ -184,7 +184,7 @@ fn removing_asks_and_shows_the_servers_that_use_it() {
         .expect("used by server `github`")
         .expect("[y/n]")
         .enter("n");
-    assert_eq!(terminal.end().0, 2);
+    assert_eq!(terminal.end().0, 1);
     assert_eq!(stored(&test, "github/token"), TOKEN.as_bytes());
     let mut terminal = test.terminal(&["secret", "rm", "github/token"]);
     terminal.expect("[y/n]").enter("y");

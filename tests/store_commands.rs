@@ -80,7 +80,7 @@ fn a_removed_store_leaves_the_rest_and_names_what_is_left() {
     let mut terminal = test.terminal(&["store", "rm", "old"]);
     terminal.expect("remove it? [y/n]").enter("n");
     let (code, screen) = terminal.end();
-    assert!(code == 2 && screen.contains("error[declined]"), "{screen}");
+    assert!(code == 1 && screen.contains("error[declined]"), "{screen}");
     assert!(config(&test).contains("[stores.old]"));
 
     let mut terminal = test.terminal(&["store", "rm", "old"]);
@@ -158,7 +158,7 @@ fn a_definition_is_shown_written_and_replaced_after_a_question() {
     let mut terminal = test.terminal(&args);
     terminal.expect("write it? [y/n]").enter("n");
     let (code, screen) = terminal.end();
-    assert!(code == 2 && screen.contains("error[declined]"), "{screen}");
+    assert!(code == 1 && screen.contains("error[declined]"), "{screen}");
     assert_eq!(config(&test), before);
     let mut terminal = test.terminal(&args);
     terminal.expect("account    acme.1password.com").enter("y");

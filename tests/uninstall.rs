@@ -121,7 +121,7 @@ fn the_name_is_typed_at_a_terminal() {
         .expect("type `uninstall` to confirm: ")
         .enter("yes");
     let (code, shown) = terminal.end();
-    assert_eq!((code, read(&file)), (2, adopted), "{shown}");
+    assert_eq!((code, read(&file)), (1, adopted), "{shown}");
     let mut terminal = test.terminal(&["uninstall"]);
     terminal
         .expect("type `uninstall` to confirm: ")

@@ -52,7 +52,7 @@ use clap::error::ErrorKind;
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::dirs::Dirs;
-use crate::error::{Code, EXIT_ERROR, Result};
+use crate::error::{Code, EXIT_ERROR, EXIT_NO, Result};
 use crate::launch::secret_files;
 use crate::ops;
 
@@ -201,7 +201,11 @@ pub fn main() -> ExitCode {
 fn exit_code(done: Result<u8>) -> u8 {
     done.unwrap_or_else(|error| {
         print::error(&error);
-        EXIT_ERROR
+        match error.code {
+            // The answer was no.
+            Code::Declined => EXIT_NO,
+            _ => EXIT_ERROR,
+        }
     })
 }
 

@@ -137,7 +137,7 @@ fn the_shape_of_a_value_is_checked() {
         .expect("does not start with ctx7sk")
         .enter("n");
     let (code, screen) = terminal.end();
-    assert_eq!(code, 2, "{screen}");
+    assert_eq!(code, 1, "{screen}");
     let listed = case.test.ok(&["secret", "list"]);
     assert!(!listed.text().contains("context7"), "{listed}");
     assert_eq!(case.text(), CURSOR);

@@ -25,7 +25,7 @@ fn a_server_is_added_after_its_login() {
         .expect("go on? [y/n] ")
         .enter("n");
     let (code, screen) = terminal.end();
-    assert_eq!(code, 2, "{screen}");
+    assert_eq!(code, 1, "{screen}");
     let again = "run `mcpwrap add s --client cursor` again to continue";
     assert!(screen.contains(again), "{screen}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), CURSOR);

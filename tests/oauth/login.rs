@@ -116,7 +116,7 @@ fn no_is_no() {
     let mut terminal = at.terminal(&[]);
     terminal.expect("go on? [y/n] ").enter("n");
     let (code, screen) = terminal.end();
-    assert_eq!(code, 2, "{screen}");
+    assert_eq!(code, 1, "{screen}");
     assert!(
         at.heard("/reg").is_empty(),
         "registered before the approval"

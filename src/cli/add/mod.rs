@@ -16,7 +16,7 @@ use crate::adopt::add::{AddPlace, AddTarget};
 use crate::adopt::entry_context::EntryContext;
 use crate::audit::{Event, Log, NewRecord, Outcome};
 use crate::config::Config;
-use crate::error::{EXIT_NO, Error, Result, printable};
+use crate::error::{Code, EXIT_NO, Error, Result, printable};
 use crate::ops::actor::{Actor, actor};
 use crate::ops::new_server;
 use crate::policy::{Policy, summary};
@@ -128,12 +128,27 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
     let keys = store::keys_or_create(&*store)?;
     let policy = policy::write(args, cx, planned)?;
-    secrets::ask(args, cx, &*store, actor, &policy)?;
-    let policy = approve::approve(args, cx, &config, (actor, &keys), &policy)?;
+    let approved = secrets::ask(args, cx, &*store, actor, &policy)
+        .and_then(|()| approve::approve(args, cx, &config, (actor, &keys), &policy));
+    let policy = approved.map_err(|error| stopped(args, error))?;
     if !test(args, cx, &policy) {
         return Ok(EXIT_NO);
     }
     write(args, cx, (actor, &keys), &targets, &program)
+}
+
+/// What is true when the user says no after the policy was written.
+fn stopped(args: &Args, error: Error) -> Error {
+    if error.code != Code::Declined {
+        return error;
+    }
+    let server = &args.server;
+    Error::new(Code::Declined, format!("server `{server}` was not added"))
+        .cause("its policy is written, and no client config was changed")
+        .hint(format!(
+            "run {} again to continue, or `mcpwrap policy rm {server}` to remove the policy",
+            args.again()
+        ))
 }
 
 /// Who adds or removes servers. A refusal is recorded.
