@@ -159,3 +159,22 @@ fn the_command_of_run_is_not_judged() {
     let ended = test.cli(&["run", "x", "--", "server", GITHUB]);
     assert!(ended.stderr.contains("error[policy-not-found]"), "{ended}");
 }
+
+/// Whoever reads the answer from a file must not take half of it for all.
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error() {
+    let test = Test::new();
+    for args in [&["policy", "schema"][..], &["completions", "bash"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut command = test.command(test.program());
+        command.args(args).stdout(full.unwrap());
+        let ended = command
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let ended = ended.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{args:?}");
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(said.contains("the output is not complete"), "{said}");
+    }
+}

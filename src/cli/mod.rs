@@ -174,7 +174,8 @@ pub fn main() -> ExitCode {
     }
     // Elsewhere than on a terminal, a command was forgotten.
     if args.len() == 1 && print::screen_lines().is_some() {
-        return ExitCode::from(exit_code(Context::new().and_then(|cx| overview::run(&cx))));
+        let code = exit_code(Context::new().and_then(|cx| overview::run(&cx)));
+        return ExitCode::from(print::finish(code));
     }
     let parsed = help::command().try_get_matches_from(&args);
     let code = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
@@ -195,7 +196,7 @@ pub fn main() -> ExitCode {
             }
         }
     };
-    ExitCode::from(code)
+    ExitCode::from(print::finish(code))
 }
 
 fn exit_code(done: Result<u8>) -> u8 {

@@ -1,6 +1,6 @@
 //! The only code that writes to the terminal, except what `mcpwrap run` relays.
 //!
-//! Invariant: a closed pipe (`mcpwrap log | head`) is not an error.
+//! Invariant: a closed pipe (`mcpwrap log | head`) is not an error, and any other failed write is.
 #![expect(
     clippy::print_stderr,
     clippy::disallowed_methods,
@@ -18,7 +18,8 @@ use nix::sys::signal::Signal;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 use crate::dirs;
-use crate::error::{Error, is_shown, printable};
+use crate::error::{Code, EXIT_ERROR, Error, is_shown, printable};
+use crate::files::io_text;
 use crate::sys::{signal, spawn, stderr};
 
 /// Columns of what is no terminal, or does not tell its size.
@@ -26,16 +27,47 @@ const COLUMNS_USUAL: u16 = 80;
 /// Lines of a terminal that does not tell its size.
 const LINES_USUAL: usize = 40;
 
+/// Why an answer could not be written, e.g. a full disk.
+static FAILURE: Mutex<Option<String>> = Mutex::new(None);
+
+/// Remembers a failure. A closed pipe is none.
+fn written(done: &io::Result<()>) {
+    if let Err(error) = done
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let mut failure = FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert_with(|| io_text(error));
+    }
+}
+
+/// Writes out what is buffered. The exit code is that of an error if an answer was not written completely.
+pub fn finish(code: u8) -> u8 {
+    written(&io::stdout().flush());
+    let failure = FAILURE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    let Some(cause) = failure else {
+        return code;
+    };
+    error(
+        &Error::new(Code::FileUnusable, "the output is not complete")
+            .cause(cause)
+            .hint("free some space, or write it to another file"),
+    );
+    code.max(EXIT_ERROR)
+}
+
 /// One line of an answer, on stdout.
 pub fn line(text: &str) {
     let _hidden = hide();
-    drop(writeln!(io::stdout(), "{text}"));
+    written(&writeln!(io::stdout(), "{text}"));
 }
 
 /// Several lines, or machine-readable text, unchanged, on stdout.
 pub fn text(text: &str) {
     let _hidden = hide();
-    drop(io::stdout().write_all(text.as_bytes()));
+    written(&io::stdout().write_all(text.as_bytes()));
 }
 
 /// Lines that are written at once.
@@ -319,8 +351,7 @@ impl PagedOutput {
 
 impl Drop for PagedOutput {
     fn drop(&mut self) {
-        // A closed pipe is not an error.
-        drop(self.to.flush());
+        written(&self.to.flush());
         if let To::Pager(pager) = self.to.get_mut() {
             drop(pager.stdin.take());
             drop(pager.wait());
@@ -353,8 +384,9 @@ impl Default for PagedOutput {
     }
 }
 
-fn flow(written: &io::Result<()>) -> ControlFlow<()> {
-    if written.is_ok() {
+fn flow(done: &io::Result<()>) -> ControlFlow<()> {
+    written(done);
+    if done.is_ok() {
         ControlFlow::Continue(())
     } else {
         ControlFlow::Break(())
@@ -362,24 +394,4 @@ fn flow(written: &io::Result<()>) -> ControlFlow<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wide_characters_take_two_columns() {
-        assert_eq!(cut("abc", 2), "ab");
-        assert_eq!(cut("\u{5bc6}\u{94a5}x", 4), "\u{5bc6}\u{94a5}");
-        assert_eq!(cut("\u{5bc6}\u{94a5}x", 3), "\u{5bc6}");
-        assert_eq!(cut("e\u{301}f", 1), "e\u{301}");
-    }
-
-    #[test]
-    fn nouns_agree_with_their_number() {
-        assert_eq!(count(0_usize, "file"), "0 files");
-        assert_eq!(count(1_u64, "file"), "1 file");
-        assert_eq!(count(2_usize, "policy"), "2 policies");
-        assert_eq!(count(2_usize, "day"), "2 days");
-        assert_eq!(count(3_usize, "process"), "3 processes");
-        assert_eq!(count(1_usize, "process"), "1 process");
-    }
-}
+mod tests;
