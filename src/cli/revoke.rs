@@ -2,6 +2,7 @@
 //! so it does not ask.
 
 use super::print_ended::{report, report_containers, whose};
+use super::usage::{looks_secret, masked};
 use super::{Context, print, print_revoked};
 use crate::config::Config;
 use crate::dirs::Dirs;
@@ -18,7 +19,8 @@ use crate::supervise::find::{self, Found, Stray};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Servers to revoke (without any, lists running servers)
-    server: Vec<ServerName>,
+    #[arg(value_name = "SERVER")]
+    server: Vec<String>,
     /// Revoke every server with a policy or a grant
     #[arg(long, conflicts_with = "server")]
     all: bool,
@@ -35,15 +37,24 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     if args.server.is_empty() && !args.all {
         return list(&find::find(&cx.dirs, true));
     }
+    // One that cannot be a name does not spare the others.
+    let (named, invalid) = names(&args.server);
     if args.dry_run {
-        return would(args, cx);
+        return would(args, cx, named).max(name_invalid(&invalid));
     }
-    let reason = args.reason.as_deref();
-    let named = (!args.all).then_some(args.server.as_slice());
+    let (reason, is_masked) = reason(args.reason.as_deref());
+    let reason = reason.as_deref();
+    let named = (!args.all).then_some(named.as_slice());
     let done = revoke::revoke(&cx.dirs, named, reason);
-    let mut code = name_unknown(cx, &done.unknown);
+    let mut code = name_unknown(cx, &done.unknown).max(name_invalid(&invalid));
     let servers = done.servers;
-    if servers.is_empty() && done.unknown.is_empty() {
+    if is_masked {
+        print::warning(
+            "`--reason` has what may be a secret, so that part is not recorded; delete the line from the shell's history, \
+             and create a new value at its provider",
+        );
+    }
+    if servers.is_empty() && done.unknown.is_empty() && invalid.is_empty() {
         print::note("nothing to revoke");
     }
     code = code.max(withdrawn(&done.grants));
@@ -81,14 +92,47 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     code
 }
 
+/// The longest reason (characters), of which every later refusal shows all.
+const REASON_MAX: usize = 1000;
+
+/// The reason as it is recorded, and whether a part that may be a secret was left out.
+fn reason(typed: Option<&str>) -> (Option<String>, bool) {
+    let Some(typed) = typed else {
+        return (None, false);
+    };
+    let (mut text, is_masked) = masked(typed);
+    if let Some((end, _)) = text.char_indices().nth(REASON_MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    (Some(text), is_masked)
+}
+
+/// The names of servers, and what cannot be one.
+fn names(typed: &[String]) -> (Vec<ServerName>, Vec<Error>) {
+    let (mut names, mut invalid) = (Vec::new(), Vec::new());
+    for text in typed {
+        match ServerName::new(text) {
+            Ok(name) => names.push(name),
+            Err(error) => invalid.push(looks_secret(text, "revoke").unwrap_or(error)),
+        }
+    }
+    (names, invalid)
+}
+
+fn name_invalid(invalid: &[Error]) -> u8 {
+    invalid.iter().for_each(print::error);
+    if invalid.is_empty() { 0 } else { EXIT_ERROR }
+}
+
 /// Says what would be revoked.
-fn would(args: &Args, cx: &Context) -> u8 {
+fn would(args: &Args, cx: &Context, named: Vec<ServerName>) -> u8 {
     let found = find::find(&cx.dirs, false);
     let known = revoke::known(&cx.dirs, &found);
     let named = if args.all {
         known.iter().cloned().collect()
     } else {
-        args.server.clone()
+        named
     };
     let (servers, unknown): (Vec<_>, Vec<_>) =
         named.into_iter().partition(|server| known.contains(server));
@@ -106,7 +150,8 @@ fn would(args: &Args, cx: &Context) -> u8 {
 fn name_unknown(cx: &Context, unknown: &[ServerName]) -> u8 {
     for server in unknown {
         // The error names what is missing, and the nearest name.
-        if let Err(error) = policy::load(&cx.dirs, server, None) {
+        let missing = policy::load(&cx.dirs, server, None).err();
+        if let Some(error) = looks_secret(server.as_str(), "revoke").or(missing) {
             print::error(&error);
         }
     }

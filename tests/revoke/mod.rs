@@ -1,5 +1,6 @@
 //! `revoke`, the kill switch.
 
+mod arguments;
 mod files;
 mod hung;
 mod orphans;

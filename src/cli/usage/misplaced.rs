@@ -15,7 +15,6 @@ const NAMES: &[&str] = &[
     "secret rotate",
     "secret rm",
     "grant",
-    "revoke",
     "renew",
     "pin",
     "policy new",
@@ -35,7 +34,8 @@ pub(in crate::cli) fn refuse(args: &[OsString]) -> Option<Error> {
         .map(|word| word.to_str().unwrap_or_default());
     let words: Vec<&str> = words.take_while(|word| *word != "--").collect();
     let first = *words.first()?;
-    if matches!(first, "help" | "completions" | "man") {
+    // Nothing keeps `revoke` from what it can do; it looks at its arguments itself.
+    if matches!(first, "help" | "completions" | "man" | "revoke") {
         return None;
     }
     if first == "run" {
@@ -72,10 +72,22 @@ pub(in crate::cli) fn refuse(args: &[OsString]) -> Option<Error> {
 }
 
 /// The error for an invalid name that may be a secret.
-pub(super) fn name(typed: &str, path: &str) -> Option<Error> {
+pub(in crate::cli) fn name(typed: &str, path: &str) -> Option<Error> {
     let is_secret =
         !detect::known_tokens(typed).is_empty() || typed.split(['=', ':', ' ']).any(is_random);
     is_secret.then(|| explain("a secret is on the command line", path))
+}
+
+/// A text for people without what may be a secret, and whether there was one.
+pub(in crate::cli) fn masked(text: &str) -> (String, bool) {
+    let mut has_secret = false;
+    let words = text.split(' ').map(|word| {
+        let is_secret = !detect::known_tokens(word).is_empty() || is_random(word);
+        has_secret |= is_secret;
+        if is_secret { "****" } else { word }
+    });
+    let shown = words.collect::<Vec<_>>().join(" ");
+    (shown, has_secret)
 }
 
 /// The error for an argument after the name, where people expect the value to belong.
@@ -141,6 +153,7 @@ mod tests {
     fn names_are_not_secrets() {
         for line in [
             "mcpwrap secret set github/token",
+            "mcpwrap revoke x --reason ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq",
             "mcpwrap secret set prod/aws/SECRET_ACCESS_KEY_2024",
             "mcpwrap grant mcp-server-kubernetes-production-eu-west-1",
             "mcpwrap policy new x --secret GITHUB_TOKEN=github/token --env LOG_LEVEL=info",

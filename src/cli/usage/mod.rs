@@ -8,7 +8,7 @@ mod misplaced;
 
 use std::ffi::OsString;
 
-pub(super) use self::misplaced::refuse;
+pub(super) use self::misplaced::{masked, name as looks_secret, refuse};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
