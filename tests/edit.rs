@@ -63,13 +63,39 @@ fn an_edit_does_not_overwrite_a_policy_that_changed() {
     let ended = test.cli(&["policy", "edit", "github"]);
     assert_eq!(ended.code, 2, "{ended}");
     assert!(
-        ended.stderr.contains("the file changed in the meantime"),
+        ended
+            .stderr
+            .contains("the file changed after the edit was begun"),
         "{ended}"
     );
     assert_eq!(
         std::fs::read_to_string(&path).unwrap(),
         format!("{POLICY}#\n")
     );
+    // What was saved is not put over the change by a later edit, and not lost.
+    test.set("EDITOR", "true");
+    let ended = test.cli(&["policy", "edit", "github"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(
+        ended
+            .stderr
+            .contains("take what you need from the saved edit"),
+        "{ended}"
+    );
+    assert!(test.root().join("state/edit/github.toml").exists());
+    test.ok(&["policy", "rm", "github", "--yes"]);
+    assert!(!test.root().join("state/edit/github.toml").exists());
+}
+
+/// A mistake in `EDITOR` leaves nothing to resume.
+#[test]
+fn an_editor_that_fails_leaves_no_edit() {
+    let test = Test::new();
+    test.write_policy("github", POLICY);
+    test.set("EDITOR", "false");
+    assert_eq!(test.cli(&["policy", "edit", "github"]).code, 1);
+    assert!(!test.root().join("state/edit/github.toml").exists());
+    assert!(!test.root().join("state/edit/github.before").exists());
 }
 
 /// An invalid policy must be editable.

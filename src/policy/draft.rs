@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use super::remote_text::{remote_lines, string};
 use super::schema::{Delivery, OnFailure, Renew, Unpinned};
@@ -217,7 +218,31 @@ pub fn remove(dirs: &Dirs, server: &ServerName) -> Result<()> {
         let path = dirs.tilde(&load::path(dirs, server));
         let what = format!("cannot remove policy `{server}`");
         problem.explain(Code::FileUnusable, what, &path)
-    })
+    })?;
+    // An edit of it would bring it back. Without one there is nothing to remove.
+    drop(remove_edit(dirs, server));
+    Ok(())
+}
+
+/// The copy in which an invalid edit of a policy is kept, and the text that was edited.
+pub fn saved_edit(dirs: &Dirs, server: &ServerName) -> (PathBuf, PathBuf) {
+    let dir = dirs.state().join("edit");
+    let copy = dir.join(format!("{server}.toml"));
+    (copy, dir.join(format!("{server}.before")))
+}
+
+/// Removes both.
+///
+/// # Errors
+/// One cannot be removed.
+pub fn remove_edit(dirs: &Dirs, server: &ServerName) -> Result<(), Problem> {
+    let (copy, base) = saved_edit(dirs, server);
+    for path in [copy, base] {
+        if path.symlink_metadata().is_ok() {
+            files::remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn unwritten(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {

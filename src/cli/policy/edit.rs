@@ -1,7 +1,7 @@
 //! `mcpwrap policy edit`: opens a copy in the user's editor; a valid copy replaces the policy.
 //!
 //! Invariants: an invalid edit stays in the copy, and the next `policy edit` resumes it; a policy that
-//! changed in the meantime is not overwritten.
+//! changed after that is not overwritten.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -32,20 +32,30 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         }
         Err(error) => return Err(error),
     };
-    let copy = cx.dirs.state().join("edit").join(format!("{server}.toml"));
+    let (copy, base) = draft::saved_edit(&cx.dirs, server);
     let unusable = |problem: Problem| {
         let what = format!("cannot open policy `{server}`");
         problem.explain(Code::FileUnusable, what, &cx.dirs.tilde(&copy))
     };
     if copy.exists() {
+        if files::read_private(&base).ok().as_ref() != Some(&before) {
+            return Err(resumed(changed(server), cx, server, &copy));
+        }
         print::note(&format!(
             "resuming the saved edit `{}`",
             cx.dirs.tilde(&copy)
         ));
     } else {
+        files::replace(&base, &before).map_err(unusable)?;
         files::replace(&copy, &before).map_err(unusable)?;
     }
-    edit(&copy)?;
+    if let Err(error) = edit(&copy) {
+        // Nothing was typed, so there is nothing to resume.
+        if files::read_private(&copy).ok().as_ref() == Some(&before) {
+            draft::remove_edit(&cx.dirs, server).map_err(unusable)?;
+        }
+        return Err(error);
+    }
     let after = files::read_private(&copy).map_err(unusable)?;
     let kept = |error: Error| {
         error.hint(format!(
@@ -59,7 +69,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         let text = String::from_utf8_lossy(&after);
         load::check(&cx.dirs, server, &text).map_err(kept)?;
         if files::read_private(&path).ok().as_ref() != Some(&before) {
-            return Err(kept(changed(server)));
+            return Err(resumed(changed(server), cx, server, &copy));
         }
         draft::replace(&cx.dirs, server, &after).map_err(kept)?;
         print::line(&format!("written: {}", cx.dirs.tilde(&path)));
@@ -67,7 +77,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             "run `mcpwrap grant {server}` to review and approve the change"
         ));
     }
-    files::remove(&copy).map_err(unusable)?;
+    draft::remove_edit(&cx.dirs, server).map_err(unusable)?;
     Ok(0)
 }
 
@@ -100,10 +110,18 @@ fn managed(server: &ServerName, path: &Path) -> Error {
     .hint("ask your administrator to change it")
 }
 
+/// What can be done with a saved edit of a policy that changed: it would undo the change.
+fn resumed(error: Error, cx: &Context, server: &ServerName, copy: &Path) -> Error {
+    let copy = cx.dirs.tilde(copy);
+    error.hint(format!(
+        "take what you need from the saved edit `{copy}`, remove it, and run `mcpwrap policy edit {server}` again"
+    ))
+}
+
 fn changed(server: &ServerName) -> Error {
     Error::new(
         Code::FileUnusable,
         format!("cannot write policy `{server}`"),
     )
-    .cause("the file changed in the meantime")
+    .cause("the file changed after the edit was begun")
 }
