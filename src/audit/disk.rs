@@ -14,10 +14,46 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
+use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
 
 use super::record::{Hash, LINE_BYTES_MAX, is_sealed, link};
-use crate::files::{self, Problem};
+use crate::files::{self, Problem, io_text};
+
+/// Why no record can be written into a directory, as far as can be seen without writing one.
+pub fn trouble(dir: &Path) -> Option<String> {
+    // It is made by the first record.
+    if dir.symlink_metadata().is_err() {
+        return None;
+    }
+    let refused = |path: &Path, modes: AccessFlags| {
+        let error = access(path, modes).err()?;
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        Some(format!(
+            "`{}`: {}",
+            name.to_string_lossy(),
+            io_text(&error.into())
+        ))
+    };
+    if let Some(why) = refused(dir, AccessFlags::W_OK | AccessFlags::X_OK) {
+        return Some(why);
+    }
+    let newest = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let newest = newest
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
+        .max();
+    let written = [Some(dir.join(".lock")), Some(dir.join("head")), newest];
+    let there = written.into_iter().flatten().filter(|path| path.exists());
+    if let Some(why) = there
+        .into_iter()
+        .find_map(|path| refused(&path, AccessFlags::W_OK))
+    {
+        return Some(why);
+    }
+    let is_full = rustix::fs::statvfs(dir).is_ok_and(|fs| fs.f_bavail == 0);
+    is_full.then(|| "no space left on device".to_owned())
+}
 
 /// How long a writer waits for the lock. A launch has 8 s in total.
 const LOCK_WAIT: Duration = Duration::from_secs(4);

@@ -34,6 +34,14 @@ fn one_confirmation_approves_an_upgrade_for_all_servers_that_share_it() {
         .map(|one| one["status"].as_str().unwrap())
         .collect();
     assert_eq!(status, ["program-changed", "program-changed", "changed"]);
+    let machine = test.ok(&["status", "--json"]).json();
+    let states = machine["policies"].as_array().unwrap().iter();
+    let states: Vec<_> = states.map(|one| one["state"].as_str().unwrap()).collect();
+    assert_eq!(
+        states,
+        ["program-changed", "program-changed", "policy-changed"]
+    );
+    assert_eq!(machine["audit_error"], serde_json::Value::Null);
 
     let mut terminal = test.terminal(&["grant", "--changed"]);
     terminal
@@ -41,7 +49,7 @@ fn one_confirmation_approves_an_upgrade_for_all_servers_that_share_it() {
         .expect("for a, b")
         .expect("type `changed` to confirm: ")
         .enter("no");
-    assert_eq!(terminal.end().0, 2);
+    assert_eq!(terminal.end().0, 1);
     changed_is(&test, "a", "program-changed");
     let mut terminal = test.terminal(&["grant", "--changed"]);
     terminal.expect("to confirm: ").enter("changed");

@@ -65,7 +65,7 @@ pub(super) const PAGES: &[Page] = &[
             ("mcpwrap status --json", "for scripts"),
         ],
     )
-    .one("the store does not work")
+    .one("the store or the audit log does not work")
     .files(&[CONFIG, INDEX]),
     page(
         "config",

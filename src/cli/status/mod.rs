@@ -12,18 +12,19 @@ use self::credentials::CredentialStatus;
 use self::logins::{LoginStatus, UnrevokedStatus};
 use self::program::ProgramStatus;
 use super::{Context, print};
-use crate::audit::{forward, journal};
+use crate::audit::{disk, forward, journal};
 use crate::client::agents;
 use crate::config::{Anchoring, Config, StoreKind};
 use crate::dirs::Dirs;
-use crate::error::{EXIT_NO, Error, Result};
+use crate::error::{Code, EXIT_NO, Error, Result};
+use crate::grant::{self, Grant};
 use crate::oauth::index::OAuthIndex;
 use crate::ops::notes::refused;
 use crate::store::{self, Index};
 use crate::sys::cgroup;
 use crate::sys::fence::{self, Fence};
 use crate::sys::wall::{self, WallParts};
-use crate::{grant, policy, session_lock};
+use crate::{policy, session_lock};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -50,6 +51,8 @@ struct StatusOutput {
     /// Tokens that were removed and may still be valid at their issuer.
     unrevoked: Vec<UnrevokedStatus>,
     audit: String,
+    /// Why no record can be written.
+    audit_error: Option<String>,
     anchor: AnchorStatus,
     diagnostics: String,
     /// What the fence around each server prevents on this kernel.
@@ -128,6 +131,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         logins: logins::logins(&oauth, jiff::Timestamp::now().as_second()),
         unrevoked: logins::unrevoked(&oauth),
         audit: dirs.tilde(&dirs.audit()),
+        audit_error: disk::trouble(&dirs.audit()),
         anchor: AnchorStatus {
             setting: config.audit().anchor,
             journal: journal::is_there(),
@@ -151,7 +155,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     } else {
         print::line(&text(&status));
     }
-    Ok(if status.store.works { 0 } else { EXIT_NO })
+    let works = status.store.works && status.audit_error.is_none();
+    Ok(if works { 0 } else { EXIT_NO })
 }
 
 fn store_status(dirs: &Dirs, config: &Config) -> StoreStatus {
@@ -174,10 +179,17 @@ fn store_status(dirs: &Dirs, config: &Config) -> StoreStatus {
 
 fn policies(dirs: &Dirs, config: &Config) -> Vec<PolicyStatus> {
     let state = |policy: Result<policy::Policy>| {
-        policy
-            .and_then(|policy| grant::find(dirs, &policy))
-            .err()
-            .map_or("granted", |e| e.code.name())
+        let grant = policy.and_then(|policy| grant::find(dirs, &policy));
+        let changed = |grant: Grant| {
+            grant
+                .invocation()
+                .is_some_and(|it| !it.changes().is_empty())
+        };
+        match grant.map(changed) {
+            Ok(false) => "granted",
+            Ok(true) => Code::ProgramChanged.name(),
+            Err(error) => error.code.name(),
+        }
     };
     let why = |policy: &Result<policy::Policy>| refused(policy.as_ref().ok()?, config);
     policy::list(dirs)
@@ -246,6 +258,13 @@ fn policy_lines(policies: &[PolicyStatus]) -> Vec<String> {
     states.into_iter().map(line).collect()
 }
 
+fn audit_lines(status: &StatusOutput) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("audit log", status.audit.clone())];
+    let trouble = status.audit_error.iter();
+    lines.extend(trouble.map(|why| ("", format!("no server starts: it cannot be written: {why}"))));
+    lines
+}
+
 fn text(status: &StatusOutput) -> String {
     let mut lines = vec![("mcpwrap", status.version.to_owned())];
     lines.extend(program::lines(&status.program));
@@ -295,7 +314,7 @@ fn text(status: &StatusOutput) -> String {
     let unrevoked = logins::unrevoked_lines(&status.unrevoked);
     let heads = std::iter::once("unrevoked").chain(std::iter::repeat(""));
     lines.extend(heads.zip(unrevoked));
-    lines.push(("audit log", status.audit.clone()));
+    lines.extend(audit_lines(status));
     lines.push(("anchors", anchors(&status.anchor)));
     lines.push(("fence", fence_text(status.fence).to_owned()));
     let groups = if status.groups {
