@@ -5,7 +5,7 @@ use super::question;
 use crate::audit::{Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::grant;
 use crate::invocation::{self, Resolved};
 use crate::policy::Policy;
@@ -70,6 +70,17 @@ pub fn approve(
     let entry = record(policy, Outcome::Ok, actor);
     Log::open(dirs, Some(keys))?.append(&[entry])?;
     grant::grant(dirs, policy, &resolved.invocation, keys, actor.by())
+        .inspect_err(|error| failed(dirs, &[policy], keys, actor, error))
+}
+
+/// Records that grants were not written, since the log has them already. The failure itself matters more than one
+/// of the log.
+fn failed(dirs: &Dirs, policies: &[&Policy], keys: &Keys, actor: Actor, error: &Error) {
+    let records: Vec<_> = policies
+        .iter()
+        .map(|policy| record(policy, Outcome::Failed, actor).reason(error.code.name()))
+        .collect();
+    drop(Log::open(dirs, Some(keys)).and_then(|log| log.append(&records)));
 }
 
 /// [`approve`] for several policies: writes all records, then the grants.
@@ -92,7 +103,10 @@ pub fn approve_all(
     Log::open(dirs, Some(keys))?.append(&records)?;
     let granted = policies.iter();
     let granted = granted.map(|(policy, resolved)| (policy, &resolved.invocation));
-    grant::grant_all(dirs, granted, keys, actor.by())
+    grant::grant_all(dirs, granted, keys, actor.by()).inspect_err(|error| {
+        let policies: Vec<_> = policies.iter().map(|(policy, _)| policy).collect();
+        failed(dirs, &policies, keys, actor, error);
+    })
 }
 
 /// The records of a grant that was refused.
