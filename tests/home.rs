@@ -92,7 +92,7 @@ fn a_home_that_was_moved_is_sealed_anew_on_a_terminal() {
     std::os::unix::fs::symlink(&moved, test.root()).unwrap();
     let mut terminal = test.terminal(&["init", "--moved"]);
     terminal.expect("type `moved` to confirm: ").enter("yes");
-    assert_eq!(terminal.end().0, 2);
+    assert_eq!(terminal.end().0, 1);
     let mut terminal = test.terminal(&["init", "--moved"]);
     terminal.expect("type `moved` to confirm: ").enter("moved");
     let (code, shown) = terminal.end();
@@ -143,5 +143,18 @@ fn without_a_home_variable_the_home_of_the_account_is_used() {
         let answer = run.initialize();
         assert!(answer["result"].is_object(), "{answer}");
         assert_eq!(run.finish().code, 0);
+    }
+}
+
+/// Otherwise another home than the one that was meant would be used, and perhaps removed.
+#[test]
+fn a_relative_home_is_refused() {
+    let test = Test::new();
+    test.set("MCPWRAP_HOME", "relative");
+    for args in [&["status"][..], &["uninstall", "--yes"]] {
+        let ended = test.cli(args);
+        assert_eq!(ended.code, 2, "{ended}");
+        assert!(ended.stderr.contains("error[home-unusable]"), "{ended}");
+        assert!(ended.stderr.contains("is not an absolute path"), "{ended}");
     }
 }

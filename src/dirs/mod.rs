@@ -48,7 +48,16 @@ impl Dirs {
     /// user's `HOME`).
     pub fn from_env() -> Result<Self> {
         let home = home();
-        let own = absolute(variable(MCPWRAP_HOME)).map(|own| (own, MCPWRAP_HOME));
+        let own = variable(MCPWRAP_HOME).filter(|own| !own.is_empty());
+        if own.as_ref().is_some_and(|own| Path::new(own).is_relative()) {
+            // Another directory than the one that was meant would be used, and perhaps removed.
+            return Err(
+                Error::new(Code::HomeUnusable, "cannot determine mcpwrap's directories")
+                    .cause("`MCPWRAP_HOME` is not an absolute path")
+                    .hint("set `MCPWRAP_HOME` to a path that begins with `/`, or unset it"),
+            );
+        }
+        let own = absolute(own).map(|own| (own, MCPWRAP_HOME));
         let Some((base, name)) = own.clone().or_else(|| home.clone()) else {
             return Err(
                 Error::new(Code::HomeUnusable, "cannot determine mcpwrap's directories")
