@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         let restored = jobs.iter().flat_map(|job| &job.records);
         login::note_kept(cx, &restored.map(|record| record.server.clone()).collect());
         print::note(
-            "policies and secrets are kept; run `mcpwrap revoke` and `mcpwrap secret rm` to disable and remove them",
+            "policies and secrets are kept; run `mcpwrap policy rm SERVER` and `mcpwrap secret rm NAME` to remove them",
         );
     }
     Ok(if failed { EXIT_NO } else { 0 })

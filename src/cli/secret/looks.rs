@@ -44,7 +44,9 @@ fn kind(text: &str) -> String {
         return "URL".to_owned();
     }
     let is_hex = |c: char| c.is_ascii_hexdigit();
-    let kind = if text.chars().all(is_hex) {
+    let kind = if text.bytes().all(|b| b.is_ascii_digit()) {
+        "digits"
+    } else if text.chars().all(is_hex) {
         "hex digits"
     } else if text.chars().all(|c| c.is_ascii_alphanumeric()) {
         "letters and digits"

@@ -5,7 +5,7 @@ use crate::audit::Event;
 use crate::audit::holders::who_has;
 use crate::cli::{Context, ask, print};
 use crate::config::Config;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, EXIT_ERROR, Error, Result};
 use crate::files::Problem;
 use crate::ops::secrets;
 use crate::secret::SecretName;
@@ -28,9 +28,15 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let flag = args.yes.then_some("--yes");
     let actor = secrets::actor(&cx.dirs, &config, "secret rm", flag, &wanted)?;
     let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
+    let mut code = 0;
     for name in &args.name {
-        secrets::must_exist(&cx.dirs, &*store, name)
-            .map_err(|error| with_nearest(cx, name, error))?;
+        let exists = secrets::must_exist(&cx.dirs, &*store, name);
+        if let Err(error) = exists.map_err(|error| with_nearest(cx, name, error)) {
+            // The others are removed all the same.
+            print::error(&error);
+            code = EXIT_ERROR;
+            continue;
+        }
         if !args.yes && !ask::confirm(&question(cx, name))? {
             return Err(Error::new(
                 Code::Declined,
@@ -43,7 +49,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::line(&format!("removed: {name}"));
         kept.tell(cx, name);
     }
-    Ok(0)
+    Ok(code)
 }
 
 /// Where the value still is after its removal.
