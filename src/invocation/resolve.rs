@@ -7,7 +7,7 @@ use super::directory::{code_of, workspace_decides};
 use super::file::{FileRole, SealedFile, head};
 use super::interpreter::{CodeArguments, is_path, is_url};
 use super::sealed::{Invocation, Resolved};
-use super::search_path::SearchPath;
+use super::search_path::{self, SearchPath};
 use super::{account, container, module, shebang, shim, stores, uncovered, version};
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};
@@ -211,7 +211,8 @@ impl<'a> Resolver<'a> {
     }
 
     fn path_first(&mut self, program: &Path) {
-        if self.policy.env.set.contains_key("PATH") {
+        // A shell starts what PATH has for the user, and its own directory says nothing about that.
+        if self.policy.env.set.contains_key("PATH") || search_path::starts_others(program) {
             return;
         }
         if let Some(dir) = program.parent() {

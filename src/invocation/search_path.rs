@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::package::lookup::executable;
+use crate::policy::argument::SHELLS;
 
 /// Directories whose content others can create, or that do not last.
 const TEMPORARY: &[&str] = &[
@@ -13,6 +14,15 @@ const TEMPORARY: &[&str] = &[
     "/private/tmp",
     "/private/var/tmp",
 ];
+
+/// Whether a program is a shell or a wrapper, which starts programs of any directory.
+pub(super) fn starts_others(program: &Path) -> bool {
+    const WRAPPERS: &[&str] = &[
+        "env", "ionice", "nice", "nohup", "setsid", "stdbuf", "sudo", "time", "timeout", "xvfb-run",
+    ];
+    let name = program.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| SHELLS.contains(&name) || WRAPPERS.contains(&name))
+}
 
 /// A search path with its entries made canonical.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
