@@ -1,7 +1,8 @@
 //! The bytes that belong to one entry, which undo restores.
 //!
 //! In JSON and YAML an entry is one piece of the file. In TOML it may be several tables with others
-//! between them; each piece then starts with a line of the entry and ends with its last value.
+//! between them; each piece then starts with a line of the entry and ends with its last value and the comment
+//! behind that.
 
 use std::ops::Range;
 
@@ -14,6 +15,11 @@ pub fn regions(document: &Document, path: &[PathStep]) -> Vec<Range<usize>> {
         return Vec::new();
     };
     let inline = document.at(&node.span).starts_with('{');
+    if document.format == FileFormat::Yaml {
+        let mut region = node.span.clone();
+        region.end = with_comment(&document.text, region.end);
+        return vec![region];
+    }
     if document.format != FileFormat::Toml || inline {
         return vec![node.span.clone()];
     }
@@ -91,7 +97,19 @@ fn visit(
             .get(..key)
             .and_then(|before| before.rfind('\n'))
             .map_or(0, |n| n + 1);
-        lines.push((start..node.span.end, own));
+        let end = with_comment(&document.text, node.span.end);
+        lines.push((start..end, own));
+    }
+}
+
+/// The end of a value, or of the comment behind it: an edit that takes the line away takes both.
+fn with_comment(text: &str, end: usize) -> usize {
+    let rest = text.get(end..).unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default();
+    if line.trim_start().starts_with('#') {
+        end + line.len()
+    } else {
+        end
     }
 }
 
@@ -116,7 +134,7 @@ mod tests {
         let text = "[s.a]\nc = 1\n\n[s.a.env]\nK = 2 # x\n[s.b]\nc = 3\n[s.a.more]\nz = 4\n";
         assert_eq!(
             pieces(text, &["s", "a"]),
-            ["[s.a]\nc = 1\n\n[s.a.env]\nK = 2", "[s.a.more]\nz = 4"]
+            ["[s.a]\nc = 1\n\n[s.a.env]\nK = 2 # x", "[s.a.more]\nz = 4"]
         );
         assert_eq!(pieces(text, &["s", "b"]), ["[s.b]\nc = 3"]);
     }
