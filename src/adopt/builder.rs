@@ -8,6 +8,7 @@ use super::comments;
 use super::directory::EntryProjects;
 use super::extract;
 use super::extracted::Extracted;
+use super::leftover::{self, PlannedValues};
 use super::names::Names;
 use super::plan::{AdoptPlan, EntryFilter, Left, LoginChoice};
 use super::proof::{self, ChangedEntry};
@@ -60,6 +61,10 @@ pub fn build(
         };
         let changed = job.changed(wanted, names, &mut plan);
         changed_files.push((n, document, changed));
+    }
+    let values = PlannedValues::new(names);
+    for (n, _, changed) in &mut changed_files {
+        leftover::refuse(*n, changed, &values, names, &mut plan);
     }
     let proved = parallel::map(&changed_files, |(n, document, changed)| {
         proof::of_file(*n, document, changed)

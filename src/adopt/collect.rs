@@ -101,8 +101,14 @@ impl Extractor {
                 .flatten()
                 .find(|name| !name.is_empty());
             let name = match owner {
-                Some(owner) if !owner.starts_with('-') && !part.name.is_empty() => {
-                    format!("{owner}_{}", part.name)
+                // A part of a variable, which has the name already.
+                Some(owner) if !owner.starts_with('-') => {
+                    let part = if part.name.is_empty() || part.name == owner {
+                        "secret"
+                    } else {
+                        &part.name
+                    };
+                    format!("{owner}_{part}")
                 }
                 _ => own.unwrap_or("SECRET").to_owned(),
             };
@@ -168,24 +174,32 @@ impl Extractor {
         why: &'static str,
         place: String,
     ) -> String {
-        let from_env = place.starts_with("env ") && place.get(4..) == Some(variable);
-        let same = |value: &&ExtractedSecret| value.text == text && !from_env;
+        let same = |value: &&ExtractedSecret| value.text == text;
         if let Some(value) = self.extracted.values.iter().find(same) {
             return value.variable.clone();
         }
         let mut free = variable.to_owned();
         let mut n = 2;
-        while !from_env && self.taken.contains(&free) {
+        while self.taken.contains(&free) {
             free = format!("{variable}_{n}");
             n += 1;
         }
-        self.taken.insert(free.clone());
+        self.add(free.clone(), text, why, place);
+        free
+    }
+
+    /// Adds a variable of the entry, all of whose value is a secret.
+    pub(super) fn push_own(&mut self, variable: &str, text: &str, why: &'static str) {
+        self.add(variable.to_owned(), text, why, format!("env {variable}"));
+    }
+
+    fn add(&mut self, variable: String, text: &str, why: &'static str, place: String) {
+        self.taken.insert(variable.clone());
         self.extracted.values.push(ExtractedSecret {
-            variable: free.clone(),
+            variable,
             text: text.to_owned(),
             why,
             place,
         });
-        free
     }
 }

@@ -7,7 +7,7 @@
 
 use super::collect::Extractor;
 use super::extracted::{
-    Extracted, is_default, is_shell, is_whole, shown, variable_of, without_quotes,
+    Extracted, is_default, is_shell, is_whole, shown, takes_value, variable_of, without_quotes,
 };
 use super::references::References;
 use super::shell_text;
@@ -107,7 +107,7 @@ impl Extractor {
                 Verdict::Secret(parts) if is_whole(parts, text) || is_default(parts, text) => {
                     let part = parts.first();
                     let own = part.and_then(|part| text.get(part.range.clone())).unwrap_or(text);
-                    self.push(name, own, part.map_or("", |part| part.why), format!("env {name}"));
+                    self.push_own(name, own, part.map_or("", |part| part.why));
                     self.extracted.drop_env.push(name.to_owned());
                 }
                 Verdict::Secret(parts) => {
@@ -130,6 +130,8 @@ impl Extractor {
                 _ if inherit::never(name).is_some() || inherit::is_network(name) || inherit::is_sealed(name) => {
                     let text = references.value(text)?;
                     self.extracted.set.insert(name.to_owned(), text);
+                    // Left in the entry, `HOME` would choose the files of mcpwrap itself.
+                    self.extracted.drop_env.push(name.to_owned());
                 }
                 _ => self.extracted.pass.push(name.to_owned()),
             }
@@ -201,10 +203,18 @@ impl Extractor {
                 dropped_next = true;
                 NewWord::Drop
             } else if argument::is_shell_text(&texts, n) && !value.verdict.secrets().is_empty() {
-                let shell = texts
-                    .iter()
-                    .find(|word| is_shell(word))
-                    .map_or("", String::as_str);
+                let shell = texts.iter().position(|word| is_shell(word)).unwrap_or(n);
+                let (before, after) = texts.split_at(shell);
+                if !shell_text::gets_variables(before) {
+                    return Err(format!(
+                        "its secret is in the script of a shell, which `{}` may start without the variables of mcpwrap: \
+                         pass it on in a variable, then adopt it",
+                        shown(&package::program_name(
+                            before.first().map_or("", String::as_str)
+                        ))
+                    ));
+                }
+                let shell = after.first().map_or("", String::as_str);
                 self.script(shell, text, value.verdict.secrets())?
             } else {
                 let before = n
@@ -302,7 +312,10 @@ impl Extractor {
             );
             return NewWord::Replace(vec![format!("{{secret.{variable}}}")]);
         }
-        let (name, rest) = text.split_once('=').unwrap_or((text, ""));
+        // A `=` after the secret, as in the query of its URL, has no name before it.
+        let assigned = text.split_once('=');
+        let assigned = assigned.filter(|(name, _)| name.len() < first.range.start);
+        let (name, rest) = assigned.unwrap_or((text, ""));
         let after = text.len() - rest.len();
         let quoted = rest.len() >= 2
             && (rest.starts_with(['"', '\'']))
@@ -324,7 +337,7 @@ impl Extractor {
             return self.docker(text, parts, at, &variable);
         }
         self.extracted.argv_secrets = true;
-        let place = if before.starts_with('-') && !text.starts_with('-') {
+        let place = if takes_value(before) && !text.starts_with('-') {
             before
         } else {
             name

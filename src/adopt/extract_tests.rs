@@ -93,6 +93,12 @@ fn docker_takes_a_variable_by_its_name() {
         &["docker", "run", "-i", "-e", "TOKEN", "-e", "LOG=1", "mcp/x"],
         &[("TOKEN", KEY)],
     );
+    let random = "Zt2LkVw9RbXcN4mPfGyDa1b2c3";
+    case(
+        &format!(r#"{{"command": "docker", "args": ["run", "-e", "TOK={random}", "mcp/x"]}}"#),
+        &["docker", "run", "-e", "TOK", "mcp/x"],
+        &[("TOK", random)],
+    );
     let extracted = extracted(r#"{"command": "docker", "args": ["run", "--env=DB_URL=postgres://u:s3cretPw9@h/d", "mcp/x"]}"#).unwrap();
     assert_eq!(
         extracted.command,
@@ -230,4 +236,92 @@ fn a_secret_in_a_script_becomes_a_variable() {
         &[("API_TOKEN", token.as_str())],
     );
     assert!(!extracted(&entry).unwrap().argv_secrets);
+}
+
+#[test]
+fn no_label_and_no_name_has_the_secret() {
+    let password = "758YyPoc8q7PhK";
+    for word in [
+        format!("postgresql://u:{password}@h/d?sslmode=require"),
+        format!("redis://:{password}@h/0?db=1"),
+        format!("https://u:{password}@h/x?ref=main"),
+    ] {
+        for args in [
+            format!(r#"["-y", "s", "{word}"]"#),
+            format!(r#"["-y", "{word}"]"#),
+            format!(r#"["s", "--", "{word}"]"#),
+            format!(r#"["s", "--url", "{word}"]"#),
+            format!(r#"["s", "--url={word}"]"#),
+        ] {
+            let entry = format!(r#"{{"command": "npx", "args": {args}}}"#);
+            let extracted = extracted(&entry).unwrap();
+            let place = extracted.values[0].place.as_str();
+            let expected = if args.contains("--url") {
+                "argument `--url`"
+            } else {
+                "an argument"
+            };
+            assert_eq!(place, expected, "{args}");
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_variable_has_a_name_of_its_own() {
+    let key = "-----BEGIN PRIVATE KEY-----\\nMIIBa1B2\\n-----END PRIVATE KEY-----";
+    for (name, value, expected) in [
+        ("PEM", format!("{key}\\n"), "{secret.PEM_SECRET}\n"),
+        ("API_TOKEN", format!("{KEY} "), "{secret.API_TOKEN_SECRET} "),
+        (
+            "URLS",
+            "postgres://a:s3cretPw9@h/d,postgres://b:p9RLFnkPZi@i/d".to_owned(),
+            "postgres://a:{secret.URLS_PASSWORD}@h/d,postgres://b:{secret.URLS_PASSWORD_2}@i/d",
+        ),
+    ] {
+        let entry = format!(r#"{{"command": "x", "env": {{"{name}": "{value}"}}}}"#);
+        let extracted = extracted(&entry).unwrap();
+        assert_eq!(extracted.set[name], expected);
+        assert!(extracted.values.iter().all(|value| value.variable != name));
+    }
+}
+
+#[test]
+fn variables_that_programs_know_are_not_overwritten() {
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    case(
+        &format!(
+            r#"{{"command": "npx", "args": ["-y", "git+https://{token}@github.com/a/x.git"]}}"#
+        ),
+        &["npx", "-y", "git+https://{secret.TOKEN}@github.com/a/x.git"],
+        &[("TOKEN", token.as_str())],
+    );
+    case(
+        &format!(r#"{{"command": "s", "args": ["--user", "{token}"]}}"#),
+        &["s", "--user", "{secret.USER_SECRET}"],
+        &[("USER_SECRET", token.as_str())],
+    );
+}
+
+#[test]
+fn a_home_is_not_left_to_choose_the_files_of_mcpwrap() {
+    let entry = format!(
+        r#"{{"command": "s", "env": {{"API_KEY": "{KEY}", "HOME": "/h", "XDG_CONFIG_HOME": "/c", "LOG": "x"}}}}"#
+    );
+    let extracted = extracted(&entry).unwrap();
+    assert_eq!(extracted.drop_env, ["API_KEY", "HOME", "XDG_CONFIG_HOME"]);
+    assert_eq!(extracted.set["HOME"], "/h");
+    assert_eq!(extracted.pass, ["LOG"]);
+}
+
+#[test]
+fn a_script_that_would_not_have_the_variable_is_refused() {
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    let script = format!("API_KEY={token} npx -y s");
+    let with = |command: &str, args: &str| {
+        format!(r#"{{"command": "{command}", "args": [{args}, "-c", "{script}"]}}"#)
+    };
+    let reason = extracted(&with("docker", r#""run", "-i", "node:22", "sh""#)).unwrap_err();
+    assert!(reason.contains("`docker`"), "{reason}");
+    assert!(extracted(&with("env", r#""-i", "bash""#)).is_err());
+    assert!(extracted(&with("env", r#""A=1", "bash""#)).is_ok());
 }

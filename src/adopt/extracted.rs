@@ -8,7 +8,7 @@ use crate::catalog::KnownServer;
 use crate::client::edit::NewWord;
 use crate::detect::{self, SecretPart};
 use crate::package;
-use crate::policy::{Cwd, Remote, argument};
+use crate::policy::{Cwd, Remote, argument, inherit};
 use crate::reference::Reference;
 
 /// How a secret was recognized that the client takes from the user's environment.
@@ -53,7 +53,8 @@ pub(super) fn is_whole(parts: &[SecretPart], text: &str) -> bool {
     matches!(parts, [part] if part.range == (0..text.len()))
 }
 
-/// A variable name made from a name: `API_KEY` from `--api-key`.
+/// A variable name made from a name: `API_KEY` from `--api-key`. The server gets the variable, so it is none
+/// that programs know, like `USER`.
 pub(super) fn variable_of(name: &str) -> String {
     let words = detect::names::words(name.strip_prefix("env.").unwrap_or(name));
     let joined = words.join("_").to_ascii_uppercase();
@@ -65,6 +66,8 @@ pub(super) fn variable_of(name: &str) -> String {
     let plain = plain.trim_start_matches(|c: char| c.is_ascii_digit());
     if plain.is_empty() {
         "SECRET".to_owned()
+    } else if inherit::has_meaning(plain) {
+        format!("{plain}_SECRET")
     } else {
         plain.to_owned()
     }
@@ -86,6 +89,11 @@ pub(super) fn is_default(parts: &[SecretPart], text: &str) -> bool {
     let before = text.get(..part.range.start).unwrap_or_default();
     let is_open = before.starts_with("${") && before.ends_with(":-") && !before.contains('}');
     is_open && text.get(part.range.end..) == Some("}")
+}
+
+/// Whether a word is an option that the next word may belong to.
+pub(super) fn takes_value(word: &str) -> bool {
+    word.starts_with('-') && !matches!(word, "-" | "--" | "-y" | "--yes" | "-i" | "-it" | "--rm")
 }
 
 /// Whether a word is a shell.

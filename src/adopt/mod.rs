@@ -17,6 +17,7 @@ mod extract;
 mod extracted;
 pub mod journal;
 mod known_variables;
+mod leftover;
 mod literals;
 pub mod names;
 pub mod redact;

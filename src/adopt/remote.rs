@@ -99,16 +99,19 @@ pub(super) fn extract(
 pub(super) struct Sender<'a> {
     work: Extractor,
     shipped: Option<&'static KnownServer>,
+    /// The host and port, or nothing.
+    host: String,
     references: &'a References<'a>,
 }
 
 impl<'a> Sender<'a> {
     pub(super) fn new(address: &str, references: &'a References<'a>) -> Self {
-        let url = RemoteUrl::new(address).ok();
-        let shipped = url.and_then(|url| catalog::of_host(&url.place()));
+        let host = RemoteUrl::new(address).map_or_else(|_| String::new(), |url| url.place());
+        let shipped = catalog::of_host(&host);
         Self {
             work: Extractor::new(shipped),
             shipped,
+            host,
             references,
         }
     }
@@ -233,7 +236,10 @@ impl<'a> Sender<'a> {
     /// The variable for the secret of a header: that of the catalog, or one made from the header.
     fn variable_name(&self, header: &str) -> String {
         let remotes = self.shipped.iter().flat_map(|known| known.remote.values());
-        let mut headers = remotes.flat_map(|remote| &remote.headers);
+        // A file may describe servers of several hosts.
+        let of_host = remotes
+            .filter(|remote| RemoteUrl::new(&remote.url).is_ok_and(|url| url.place() == self.host));
+        let mut headers = of_host.flat_map(|remote| &remote.headers);
         let known = headers.find(|(name, _)| name.eq_ignore_ascii_case(header));
         let known = known.and_then(|(_, value)| template::secrets(value).next());
         match known {

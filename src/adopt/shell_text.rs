@@ -6,6 +6,68 @@ use std::ops::Range;
 
 use crate::package::program_name;
 
+/// Programs that start another one with all their own variables.
+const KEEP: &[&str] = &[
+    "cmd",
+    "command",
+    "direnv",
+    "doppler",
+    "dotenv",
+    "dotenvx",
+    "env",
+    "env-cmd",
+    "exec",
+    "fnm",
+    "infisical",
+    "ionice",
+    "mise",
+    "nice",
+    "nohup",
+    "op",
+    "setsid",
+    "stdbuf",
+    "time",
+    "timeout",
+    "uv",
+    "varlock",
+    "volta",
+    "winpty",
+    "xvfb-run",
+];
+
+/// Programs and options behind which the variables are others.
+const CLEAR: &[&str] = &[
+    "-",
+    "-i",
+    "--ignore-environment",
+    "chroot",
+    "doas",
+    "docker",
+    "flatpak",
+    "flatpak-spawn",
+    "kubectl",
+    "machinectl",
+    "nerdctl",
+    "oc",
+    "pkexec",
+    "podman",
+    "run0",
+    "runuser",
+    "ssh",
+    "su",
+    "sudo",
+    "systemd-run",
+    "wsl",
+];
+
+/// Whether a shell after these words of a command has the variables that the command is started with. An
+/// unknown program may clear them.
+pub(super) fn gets_variables(before: &[String]) -> bool {
+    let is_one_of = |word: &String, names: &[&str]| names.contains(&program_name(word).as_str());
+    before.first().is_none_or(|first| is_one_of(first, KEEP))
+        && !before.iter().any(|word| is_one_of(word, CLEAR))
+}
+
 /// The script with the variable in place of each secret, wherever its value stands.
 ///
 /// # Errors
@@ -87,6 +149,25 @@ fn after(mut quote: Option<char>, text: &str) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_shell_has_the_variables() {
+        for (line, expected) in [
+            ("", true),
+            ("env A=1", true),
+            ("/usr/bin/timeout 60", true),
+            ("dotenvx run -f .env --", true),
+            ("env -i", false),
+            ("docker run -i --rm node:22", false),
+            ("timeout 60 docker exec x", false),
+            ("sudo -E", false),
+            ("wsl.exe", false),
+            ("an-unknown-wrapper --", false),
+        ] {
+            let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(gets_variables(&words), expected, "{line}");
+        }
+    }
 
     #[test]
     fn the_shell_reads_the_same_words() {

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use crate::client::entry::{ServerEntry, SpannedText, pair, split_line};
 use crate::client::tree::Node;
 
-use super::{LENGTH_MIN, SecretPart, ValueSite, Verdict, arguments, has_secret, positional, value};
+use super::{
+    LENGTH_MIN, SecretPart, ValueSite, Verdict, arguments, has_secret, line, positional, value,
+};
 
 /// One value of an entry, with its verdict.
 #[derive(Clone, Debug)]
@@ -115,8 +117,11 @@ impl<'a> FirstLook<'a> {
             // `-p` has a password for some programs.
             let password = before == "-p" && text.len() >= LENGTH_MIN
                 || text.starts_with("-p") && text.len() > LENGTH_MIN;
+            let assigned = line::assigned(before, text)
+                .is_some_and(|(name, value, _)| self.holds(name, value));
             before = text;
             password
+                || assigned
                 || positional::may_be_key(text)
                 || self.word(flag, text)
                 || !is_words && (self.holds(name, text) || self.line(text))
@@ -126,7 +131,7 @@ impl<'a> FirstLook<'a> {
     /// Judges a word of a command line, which may itself be a command line.
     fn word(&mut self, flag: &'a str, text: &'a str) -> bool {
         self.holds(flag, text)
-            || text.contains(' ') && matches!(super::words(text), Verdict::Secret(_))
+            || text.contains(' ') && matches!(line::judged(text), Verdict::Secret(_))
     }
 
     /// `NAME=value` and `Name: value` in a list.

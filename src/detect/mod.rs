@@ -9,6 +9,7 @@ mod entry;
 mod encoded;
 mod filler_words;
 mod inside;
+mod line;
 pub mod names;
 mod password;
 mod placeholder;
@@ -17,6 +18,7 @@ mod random;
 mod reference;
 mod shapes;
 mod store_reference;
+mod unprefixed;
 mod words;
 
 use std::ops::Range;
@@ -138,6 +140,9 @@ fn argument(before: &str, text: &str, database: bool) -> Verdict {
     if database && let Some(range) = password::joined(text) {
         return Verdict::Secret(vec![part(range, "password", "password after `-p`")]);
     }
+    if let Some(verdict) = line::variable(before, text) {
+        return verdict;
+    }
     let flag = before.starts_with('-') && !before.contains('=') && !text.starts_with('-');
     let name = if database && matches!(before, "-p" | "--pass") {
         "password"
@@ -152,7 +157,7 @@ fn argument(before: &str, text: &str, database: bool) -> Verdict {
     let verdict = whole(name, text);
     let is_line = text.contains(' ') && !text.trim_start().starts_with(['{', '[']);
     if is_line {
-        return either(verdict, words(text));
+        return either(verdict, line::judged(text));
     }
     verdict
 }
@@ -175,29 +180,6 @@ fn either(a: Verdict, b: Verdict) -> Verdict {
             Verdict::Secret(parts)
         }
         (a, b) => stronger(a, b),
-    }
-}
-
-/// A whole command line in one string: `sh -c "TOKEN=… server --key …"`.
-fn words(text: &str) -> Verdict {
-    let words: Vec<&str> = text.split(' ').collect();
-    let mut found = Vec::new();
-    let mut reference = false;
-    let mut at = 0;
-    for (word, verdict) in words.iter().zip(arguments(&words)) {
-        reference |= verdict == Verdict::Reference;
-        if let Verdict::Secret(parts) = verdict {
-            found.extend(parts.into_iter().map(|part| SecretPart {
-                range: part.range.start + at..part.range.end + at,
-                ..part
-            }));
-        }
-        at += word.len() + 1;
-    }
-    match (found.is_empty(), reference) {
-        (false, _) => Verdict::Secret(found),
-        (true, true) => Verdict::Reference,
-        (true, false) => Verdict::Nothing,
     }
 }
 
@@ -341,11 +323,22 @@ fn judge(
     kind: inside::PartContext,
     known: Vec<shapes::Known>,
 ) -> Vec<SecretPart> {
-    let found = looks(promised, text, context, kind, known);
+    // White space that was copied with a key.
+    let head = text.len() - text.trim_start().len();
+    let text = text.trim();
+    let moved = known.into_iter().map(|known| shapes::Known {
+        range: known.range.start.saturating_sub(head)..known.range.end.saturating_sub(head),
+        ..known
+    });
+    let found = looks(promised, text, context, kind, moved.collect());
     if found.is_empty() || reference::holds(text) || placeholder::is_placeholder(text) {
         return Vec::new();
     }
-    found
+    let found = found.into_iter().map(|part| SecretPart {
+        range: part.range.start + head..part.range.end + head,
+        ..part
+    });
+    found.collect()
 }
 
 /// The parts that look like a secret in a text that is one value; `known` are the tokens in it.

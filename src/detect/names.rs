@@ -26,9 +26,12 @@ pub fn promise(name: &str) -> Promise {
         return Promise::Unknown;
     }
     let words = joined(name);
-    // `PWD` is the working directory, and so is `OLDPWD`.
-    if matches!(words.as_str(), "pwd" | "oldpwd") {
+    // `PWD` is the working directory, and so is `OLDPWD`; `--pwd` may be either.
+    if matches!(name, "PWD" | "OLDPWD") {
         return Promise::Other;
+    }
+    if words == "pwd" {
+        return Promise::Perhaps;
     }
     let mut rest = words.as_str();
     while let Some((before, last)) = rest.rsplit_once(' ') {
@@ -160,6 +163,9 @@ fn phrase(words: &str) -> Option<Promise> {
         "pass phrase",
         "pass code",
         "pass key",
+        "seed phrase",
+        "seed words",
+        "recovery phrase",
         "code secret",
         "parola d ordine",
         "codigo de acceso",
@@ -170,6 +176,9 @@ fn phrase(words: &str) -> Option<Promise> {
         "access key",
         "secret key",
         "private key",
+        "api hash",
+        // The session of LinkedIn.
+        "li at",
     ];
     let has = |list: &[&str], test: fn(&str, &str) -> bool| list.iter().any(|one| test(words, one));
     if has(PASSWORDS, |words, one| {
@@ -221,8 +230,11 @@ pub(super) fn joined(name: &str) -> String {
     if !name.is_ascii() {
         return joined_chars(name);
     }
-    for byte in name.bytes() {
-        let hump = byte.is_ascii_uppercase() && previous.is_ascii_lowercase();
+    let mut bytes = name.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        let mut next = || bytes.peek().is_some_and(u8::is_ascii_lowercase);
+        let hump = byte.is_ascii_uppercase()
+            && (previous.is_ascii_lowercase() || previous.is_ascii_digit() && next());
         let letter = byte.is_ascii_alphanumeric();
         parted |= !letter || hump;
         if letter {
@@ -275,6 +287,16 @@ mod tests {
             ("POSTGRES_PASSWORD", Promise::Password),
             ("DB_PASS", Promise::Password),
             ("PWD", Promise::Other),
+            ("--pwd", Promise::Perhaps),
+            ("oauth2Bearer", Promise::Token),
+            ("WALLET_MNEMONIC", Promise::Password),
+            ("SEED_PHRASE", Promise::Password),
+            ("TELEGRAM_API_HASH", Promise::Token),
+            ("LI_AT", Promise::Token),
+            ("KB_INCLUSION_TAG_KEY", Promise::Other),
+            ("FIGMA_FILE_KEY", Promise::Other),
+            ("TOKEN_ADDRESS", Promise::Other),
+            ("PUBKEY", Promise::Other),
             ("SESSION_DRIVER", Promise::Other),
             ("TOKEN_LIMIT", Promise::Other),
             ("DEFAULT_MINIMUM_TOKENS", Promise::Other),

@@ -10,7 +10,17 @@ use super::{random, reference};
 const BYTES_MIN: usize = 4;
 
 pub(super) fn is_password(text: &str) -> bool {
-    text.len() >= BYTES_MIN && !random::is_no_password(text) && text.split_whitespace().count() <= 6
+    let words = text.split_whitespace().count();
+    text.len() >= BYTES_MIN
+        && !random::is_no_password(text)
+        && (words <= 6 || is_seed_phrase(text, words))
+}
+
+/// The words from which a wallet makes its keys. Source: BIP 39.
+fn is_seed_phrase(text: &str, words: usize) -> bool {
+    let is_word =
+        |word: &str| (3..=8).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
+    matches!(words, 12 | 15 | 18 | 21 | 24) && text.split_whitespace().all(is_word)
 }
 
 /// `postgres:postgres@localhost`: a well-known password on the local machine.

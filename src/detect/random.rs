@@ -182,6 +182,7 @@ fn is_switch(text: &str) -> bool {
         "token-file",
         "passthrough",
         "gcloud",
+        "docker-desktop",
         "device-code",
     ];
     SWITCHES.contains(&text.to_ascii_lowercase().as_str())

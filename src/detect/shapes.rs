@@ -7,7 +7,9 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use memchr::{memchr_iter, memmem};
+pub(super) use super::unprefixed::Known;
+
+use super::unprefixed;
 
 /// Which bytes may follow a prefix.
 #[derive(Clone, Copy, Debug)]
@@ -171,14 +173,8 @@ const SHAPES: &[TokenFormat] = &[
     shape("EAAAl", Body::Word, 55, "Square token"),
     shape("ATBB", Body::Alnum, 28, "Bitbucket app password"),
     shape("shpua_", Body::Alnum, 30, "Shopify token"),
+    shape("AVNS_", Body::Word, 15, "Aiven password"),
 ];
-
-/// A known token inside a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    pub range: Range<usize>,
-    pub name: &'static str,
-}
 
 /// The length of the shortest token (bytes).
 const SHORTEST: usize = 20;
@@ -196,21 +192,34 @@ pub(super) fn find(text: &str) -> Vec<Known> {
         if body < shape.min || !plausible(shape, rest.get(..body).unwrap_or_default()) {
             continue;
         }
+        // HCP Terraform puts its prefix in the middle.
+        let before = match shape.prefix {
+            "atlasv1." => before_dot(text.get(..start).unwrap_or_default()),
+            _ => 0,
+        };
         merge(
             &mut found,
             Known {
-                range: start..start + shape.prefix.len() + body,
+                range: start - before..start + shape.prefix.len() + body,
                 name: shape.name,
             },
         );
     }
-    let others = [private_key(text), telegram(text)];
-    others
-        .into_iter()
-        .flatten()
-        .for_each(|known| merge(&mut found, known));
+    for known in unprefixed::find(text) {
+        merge(&mut found, known);
+    }
     found.sort_by_key(|known| known.range.start);
     found
+}
+
+/// The length of the word and the dot at the end of a text.
+fn before_dot(text: &str) -> usize {
+    let word = text.strip_suffix('.').unwrap_or_default();
+    let letters = word.bytes().rev().take_while(u8::is_ascii_alphanumeric);
+    match letters.count() {
+        0 => 0,
+        count => count + 1,
+    }
 }
 
 /// The longest prefix of a format that a token starts with.
@@ -284,43 +293,6 @@ fn plausible(shape: &TokenFormat, body: &str) -> bool {
     digits || cases
 }
 
-fn private_key(text: &str) -> Option<Known> {
-    let start = memmem::find(text.as_bytes(), b"-----BEGIN ")?;
-    let head = text.get(start..)?.get(11..)?.split("-----").next()?;
-    if !head.ends_with("PRIVATE KEY") && !head.ends_with("PRIVATE KEY BLOCK") {
-        return None;
-    }
-    let end = text.rfind("-----END ").map_or(text.len(), |end| {
-        let tail = text
-            .get(end + 9..)
-            .and_then(|t| t.find("-----"))
-            .map_or(0, |n| n + 5);
-        end + 9 + tail
-    });
-    Some(Known {
-        range: start..end.max(start),
-        name: "private key",
-    })
-}
-
-/// A Telegram bot token: digits, a colon, `AA` and 33 more.
-fn telegram(text: &str) -> Option<Known> {
-    let token = |colon: &usize| {
-        text.get(colon + 1..)
-            .is_some_and(|rest| rest.starts_with("AA"))
-    };
-    let colon = memchr_iter(b':', text.as_bytes()).find(token)?;
-    let head = text.get(..colon)?;
-    let digits = head.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let tail = text.get(colon + 1..)?;
-    let body = tail.bytes().take_while(|&b| allows(Body::Word, b)).count();
-    let range = colon - digits..colon + 1 + body;
-    ((8..=11).contains(&digits) && (33..=37).contains(&body)).then_some(Known {
-        range,
-        name: "Telegram bot token",
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,6 +319,8 @@ mod tests {
         case(GITHUB, &[GITHUB]);
         case(&format!("--env.X={GITHUB}"), &[GITHUB]);
         case(&format!("{{\"a\":\"Bearer {GITHUB}\"}}"), &[GITHUB]);
+        let terraform = "oQpJ6DopRAll0v.atlasv1.a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0";
+        case(&format!("TFE_TOKEN={terraform}"), &[terraform]);
         case(&format!("x{GITHUB}"), &[]);
         case("ghp_short", &[]);
         case(

@@ -28,7 +28,7 @@ const PASSWORD: &str = "\
     parola haslo heslo lozinka geslo sifre sifresi parolasi \
     wachtwoord losenord passord adgangskode kodeord salasana jelszo parool slaptazodis \
     katasandi sandi matkhau katalaluan parol gaslo fjalekalim lykilord pasahitza contrasinal \
-    kodikos synthimatiko sisma";
+    kodikos synthimatiko sisma mnemonic";
 
 const TOKEN: &str = "\
     token secret secrets apikey authtoken accesstoken refreshtoken bearertoken secretkey accesskey privatekey \
@@ -43,7 +43,7 @@ const KEY: &str = "\
     anahtar anahtari avain nyckel nokkel nogle kulcs voti raktas atslega kunci khoa clau giltza klyuch kleidi";
 
 const PERHAPS: &str = "\
-    credential credentials creds cred auth authentication cookies signature webhook mnemonic pin otp totp";
+    credential credentials creds cred auth authentication cookies signature sig webhook pin otp totp";
 
 const OWNER: &str = "\
     db database server service client account admin root user org organization workspace team project tenant api \
@@ -66,7 +66,8 @@ const OTHER: &str = "\
     thumbprint checksum digest manager engine module plugin plugins extension placement position order sort days hours \
     minutes seconds secs ms age date time at by in exists present set flag status state is arn vault \
     usuario usuarios utilisateur benutzer benutzername uzytkownik kullanici nome nom nombre ruta chemin pfad fichier \
-    archivo arquivo datei sciezka dosya";
+    archivo arquivo datei sciezka dosya \
+    address addresses integrity spreadsheet spreadsheets";
 
 /// Last words without a meaning: `API_KEY_1`, `TOKEN_PROD`, `KEY_HERE`.
 const EMPTY: &str = "\
@@ -82,7 +83,7 @@ const KEY_OTHER: &str = "\
     param parameter header cookie property prop attribute known allowed supported valid required ignored excluded included redacted sensitive extra other \
     arrow enter escape tab modifier bind binding toggle \
     activation trigger leader command menu wake push name sub parent child node item list set sorted zset redis kv \
-    publica publique pubblica offentlicher";
+    publica publique pubblica offentlicher tag file pub";
 
 /// Parts of names in scripts without spaces or with endings, and of names whose words are joined.
 const ANYWHERE: &[(&str, NameWord)] = &[

@@ -246,6 +246,14 @@ pub fn is_sealed(name: &str) -> bool {
     SEALED.contains(&name)
 }
 
+/// Whether programs know a variable of this name: a value under it would be more than a value.
+pub fn has_meaning(name: &str) -> bool {
+    const OTHERS: &[&str] = &[
+        "DISPLAY", "EDITOR", "HOSTNAME", "MAIL", "OLDPWD", "PAGER", "PWD", "SHLVL", "USERNAME",
+    ];
+    is_in_base(name) || is_sealed(name) || is_network(name) || OTHERS.contains(&name)
+}
+
 /// The groups of the never list with their reasons, for the documentation.
 pub const fn never_groups() -> &'static [(&'static str, &'static [&'static str])] {
     NEVER

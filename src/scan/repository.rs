@@ -188,9 +188,10 @@ fn read_entry(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     }
     if client.is_some() || is_mcp(bytes) {
         let file = read(path, client.is_some() || known);
-        // A file without servers that no client reads is not reported, unless it cannot be read.
+        // A file without servers that no client reads is not reported, unless it cannot be read or has tokens.
         let empty = file.document.is_ok() && file.servers.is_empty();
-        return (!empty || client.is_some()).then_some(file);
+        let leaks = || !detect::known_tokens(&file.text).is_empty();
+        return (!empty || client.is_some() || leaks()).then_some(file);
     }
     if OTHERS.iter().any(|other| name == OsStr::new(other)) {
         return None;

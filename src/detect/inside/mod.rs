@@ -4,6 +4,8 @@
 //! Returns spans of the text, so that a part can be cut out and restored byte for byte, and the
 //! name of each part. `detect` judges them.
 
+mod url;
+
 use std::ops::Range;
 
 use jsonc_parser::ast::Value;
@@ -62,6 +64,15 @@ fn collect(text: &str, at: usize, found: &mut Vec<ValuePart>, depth: u8) {
         named(name, text, range, at, found, depth);
         return;
     }
+    if let Some(range) = url::oracle(text) {
+        let range = at + range.start..at + range.end;
+        found.push(ValuePart {
+            range,
+            name: "password".to_owned(),
+            kind: PartContext::Userinfo,
+        });
+        return;
+    }
     if let Some((name, range)) = scheme(text)
         .or_else(|| header(text))
         .or_else(|| assignment(text))
@@ -70,7 +81,7 @@ fn collect(text: &str, at: usize, found: &mut Vec<ValuePart>, depth: u8) {
         return;
     }
     if memmem::find(text.as_bytes(), b"://").is_some() {
-        url(text, at, found);
+        url::parts(text, at, found);
     } else if text.matches('=').count() >= 2 && text.contains([';', ' ', '&']) {
         pairs(text, 0, at, found);
     }
@@ -195,88 +206,20 @@ fn pairs(text: &str, from: usize, at: usize, found: &mut Vec<ValuePart>) {
         {
             let range = unquoted(text, start + name.len() + 1..start + body.len());
             let range = at + range.start..at + range.end;
+            let name = name.trim();
+            // Here it is never the working directory.
+            let name = if name.eq_ignore_ascii_case("pwd") {
+                "password"
+            } else {
+                name
+            };
             found.push(ValuePart {
                 range,
-                name: name.trim().to_owned(),
+                name: name.to_owned(),
                 kind: PartContext::Named,
             });
         }
         start += pair.len();
-    }
-}
-
-/// The user part, the path and the query of each URL in a text.
-fn url(text: &str, at: usize, found: &mut Vec<ValuePart>) {
-    let mut from = 0;
-    while let Some(colon) = text
-        .get(from..)
-        .and_then(|rest| rest.find("://"))
-        .map(|n| n + from)
-    {
-        let start = colon + 3;
-        let rest = text.get(start..).unwrap_or_default();
-        let end = start
-            + rest
-                .find([' ', '"', '\'', '\n', '<', '>'])
-                .unwrap_or(rest.len());
-        let whole = text.get(start..end).unwrap_or_default();
-        let host_end = start + authority(whole);
-        let authority = text.get(start..host_end).unwrap_or_default();
-        if let Some(sign) = authority.rfind('@') {
-            let user = authority.get(..sign).unwrap_or_default();
-            let (name, range) = user
-                .find(':')
-                .map_or(("user", start..start + sign), |colon| {
-                    ("password", start + colon + 1..start + sign)
-                });
-            let range = at + range.start..at + range.end;
-            found.push(ValuePart {
-                range,
-                name: name.to_owned(),
-                kind: PartContext::Userinfo,
-            });
-        }
-        let tail = text.get(host_end..end).unwrap_or_default();
-        let path = tail.find(['?', '#', ';']).unwrap_or(tail.len());
-        let mut offset = host_end;
-        for piece in tail.get(..path).unwrap_or_default().split('/') {
-            if piece.len() >= 22 {
-                let range = at + offset..at + offset + piece.len();
-                found.push(ValuePart {
-                    range,
-                    name: String::new(),
-                    kind: PartContext::Segment,
-                });
-            }
-            offset += piece.len() + 1;
-        }
-        pairs(
-            text.get(..end).unwrap_or_default(),
-            host_end + path,
-            at,
-            found,
-        );
-        from = end.max(start);
-    }
-}
-
-/// The length of the part before the path. A password may contain `/`, `?` or `#` against the
-/// rules.
-fn authority(whole: &str) -> usize {
-    let end = whole.find(['/', '?', '#']).unwrap_or(whole.len());
-    let head = whole.get(..end).unwrap_or_default();
-    let port = head
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit() || b == b','));
-    if head.contains('@') || !head.contains(':') || port {
-        return end;
-    }
-    match whole.rfind('@') {
-        Some(sign) => {
-            let rest = whole.get(sign..).unwrap_or_default();
-            sign + rest.find(['/', '?', '#']).unwrap_or(rest.len())
-        }
-        None => end,
     }
 }
 

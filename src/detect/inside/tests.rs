@@ -26,7 +26,7 @@ fn parts_of_values() {
         &[("password", "p"), ("sslmode", "on")],
     );
     case("postgres://u:p/w@h/db", &[("password", "p/w")]);
-    case("https://tok@h/x", &[("user", "tok")]);
+    case("https://tok@h/x", &[("token", "tok")]);
     case("https://h/x?key=a&b=c", &[("key", "a"), ("b", "c")]);
     case(
         "Server=h;Password=p;",
@@ -37,6 +37,30 @@ fn parts_of_values() {
         &[("authorization", "abc")],
     );
     case("{\"a\": {\"key\": \"v\"}}", &[("key", "v")]);
+    case(
+        "postgres://a:p@h/d,postgres://b:q@i/d?a=b",
+        &[("password", "p"), ("password", "q"), ("a", "b")],
+    );
+    case("https://h/x?to=https://i/y", &[("to", "https://i/y")]);
+    case(
+        "sqlserver://h:1433;database=d;user=sa;password=p",
+        &[("database", "d"), ("user", "sa"), ("password", "p")],
+    );
+    case("jdbc:oracle:thin:scott/p@//h:1521/x", &[("password", "p")]);
+    case("scott/p/q@h:1521/S", &[("password", "p/q")]);
+    case("owner/name@1.2.3", &[]);
+    case(
+        "https://hooks.slack.com/services/T01234567/B01234567/abcdefghijklmnopqrstuvwx",
+        &[("token", "abcdefghijklmnopqrstuvwx")],
+    );
+    case(
+        "https://x.quiknode.pro/0123456789abcdef0123/",
+        &[("token", "0123456789abcdef0123")],
+    );
+    case(
+        "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
+        &[],
+    );
     case("dGVzdA==", &[]);
     case(
         r#""{\"A_KEY\":\"v\",\"é\":[\"w\"]}""#,
