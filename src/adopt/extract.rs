@@ -220,6 +220,8 @@ impl Extractor {
                 let before = n
                     .checked_sub(1)
                     .and_then(|n| words.get(n))
+                    // A word with a secret is no label for the next one.
+                    .filter(|before| before.verdict.secrets().is_empty())
                     .map_or("", |w| w.word.text.as_str());
                 self.word(before, text, value.verdict.secrets())
             };
@@ -262,6 +264,7 @@ impl Extractor {
         for (n, (text, verdict)) in line.iter().zip(&verdicts).enumerate() {
             let before = n
                 .checked_sub(1)
+                .filter(|n| verdicts.get(*n).is_some_and(|it| it.secrets().is_empty()))
                 .and_then(|n| line.get(n))
                 .map_or("", String::as_str);
             match self.word(before, text, verdict.secrets()) {

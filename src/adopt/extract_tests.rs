@@ -264,6 +264,14 @@ fn no_label_and_no_name_has_the_secret() {
             assert_eq!(place, expected, "{args}");
         }
     }
+    // Nor is the word before a label, if it has one itself.
+    for first in [format!("-p{password}"), format!("--api-key={KEY}")] {
+        let entry = format!(
+            r#"{{"command": "npx", "args": ["mysql-mcp", "{first}", "postgres://u:{password}9@h/d"]}}"#
+        );
+        let extracted = extracted(&entry).unwrap();
+        assert_eq!(extracted.values[1].place, "an argument", "{first}");
+    }
 }
 
 #[test]
