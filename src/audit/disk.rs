@@ -318,6 +318,16 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_cannot_be_written_has_trouble() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(trouble(&dir.path().join("absent")), None);
+        assert_eq!(trouble(dir.path()), None);
+        // Not even root writes there: it has no room.
+        let full = Path::new("/proc/self");
+        assert!(trouble(full).is_some() || !full.is_dir());
+    }
+
+    #[test]
     fn the_tail_of_a_file() {
         #[track_caller]
         fn case(bytes: &str, line: Option<&str>, torn: &str) {

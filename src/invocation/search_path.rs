@@ -115,6 +115,18 @@ mod tests {
     use std::fs::{Permissions, create_dir_all, set_permissions};
 
     #[test]
+    fn a_shell_says_nothing_about_other_programs() {
+        for (program, expected) in [
+            ("/usr/bin/env", true),
+            ("/bin/bash", true),
+            ("/usr/bin/npx", false),
+            ("/opt/bash/node", false),
+        ] {
+            assert_eq!(starts_others(Path::new(program)), expected, "{program}");
+        }
+    }
+
+    #[test]
     fn entries_that_others_choose_are_left_out() {
         // The usual temporary directory is left out itself, and the project may lie in it.
         let program = std::env::current_exe().unwrap();
