@@ -8,7 +8,7 @@ use super::comments;
 use super::directory::EntryProjects;
 use super::extract;
 use super::extracted::Extracted;
-use super::leftover::{self, PlannedValues};
+use super::leftover;
 use super::names::Names;
 use super::plan::{AdoptPlan, EntryFilter, Left, LoginChoice};
 use super::proof::{self, ChangedEntry};
@@ -62,7 +62,7 @@ pub fn build(
         let changed = job.changed(wanted, names, &mut plan);
         changed_files.push((n, document, changed));
     }
-    let values = PlannedValues::new(names);
+    let values = leftover::values(names);
     for (n, _, changed) in &mut changed_files {
         leftover::refuse(*n, changed, &values, names, &mut plan);
     }

@@ -1,11 +1,11 @@
 //! No policy has in plaintext what the plan makes a secret somewhere else.
 
-use aho_corasick::AhoCorasick;
-
 use super::names::Names;
 use super::plan::{AdoptPlan, Left};
 use super::proof::ChangedEntry;
+use super::redact::{Cut, Cutter};
 use crate::policy::Policy;
+use crate::secret::SecretName;
 
 /// The length of the shortest value that is searched for (bytes). A shorter one may be a word, like the password
 /// `postgres` of the user `postgres`.
@@ -15,13 +15,13 @@ const BYTES_MIN: usize = 16;
 pub(super) fn refuse(
     found: usize,
     changed: &mut Vec<ChangedEntry>,
-    values: &PlannedValues,
+    values: &Cutter,
     names: &Names,
     plan: &mut AdoptPlan,
 ) {
     changed.retain(|one| {
         let planned = names.planned(&one.server);
-        let name = planned.and_then(|planned| values.first_in(&planned.policy));
+        let name = planned.and_then(|planned| first_in(&planned.policy, values));
         let Some(name) = name else {
             return true;
         };
@@ -38,40 +38,24 @@ pub(super) fn refuse(
     });
 }
 
-/// The values of a plan, which are searched for all at once.
-#[derive(Debug)]
-pub(super) struct PlannedValues {
-    names: Vec<String>,
-    search: Option<AhoCorasick>,
+/// The values of a plan that are searched for.
+pub(super) fn values(names: &Names) -> Cutter {
+    let long = names.secrets().iter();
+    let long = long.filter(|secret| secret.text.len() >= BYTES_MIN);
+    let cuts = long.map(|secret| Cut {
+        name: secret.name.clone(),
+        text: secret.text.clone(),
+    });
+    Cutter::new(&cuts.collect::<Vec<_>>())
 }
 
-impl PlannedValues {
-    pub(super) fn new(names: &Names) -> Self {
-        let long = names.secrets().iter();
-        let long = long.filter(|secret| secret.text.len() >= BYTES_MIN);
-        let (names, texts): (Vec<_>, Vec<_>) = long
-            .map(|secret| (secret.name.to_string(), secret.text.as_str()))
-            .unzip();
-        let search = (!texts.is_empty()).then(|| AhoCorasick::new(texts).ok());
-        Self {
-            names,
-            search: search.flatten(),
-        }
-    }
-
-    /// The secret whose value a policy has in plaintext.
-    fn first_in(&self, policy: &Policy) -> Option<&str> {
-        let search = self.search.as_ref()?;
-        let remote = policy.remote.iter();
-        let sent = remote.flat_map(|remote| remote.headers.values().chain([&remote.url]));
-        let mut texts = policy
-            .command
-            .iter()
-            .chain(policy.env.set.values())
-            .chain(sent);
-        let found = texts.find_map(|text| search.find(text.as_str()))?;
-        self.names
-            .get(found.pattern().as_usize())
-            .map(String::as_str)
-    }
+/// The secret whose value a policy has in plaintext.
+fn first_in(policy: &Policy, values: &Cutter) -> Option<SecretName> {
+    let remote = policy.remote.iter();
+    let sent = remote.flat_map(|remote| remote.headers.values().chain([&remote.url]));
+    let texts = policy.command.iter().chain(policy.env.set.values());
+    let mut found = texts
+        .chain(sent)
+        .flat_map(|text| values.places(text, BYTES_MIN));
+    found.next().map(|(_, name)| name)
 }

@@ -5,8 +5,9 @@
 use std::ops::Range;
 
 use crate::package::program_name;
+use crate::policy::argument::WRAPPERS;
 
-/// Programs that start another one with all their own variables.
+/// Programs that start another one with their own variables and some more.
 const KEEP: &[&str] = &[
     "cmd",
     "command",
@@ -14,25 +15,16 @@ const KEEP: &[&str] = &[
     "doppler",
     "dotenv",
     "dotenvx",
-    "env",
     "env-cmd",
     "exec",
     "fnm",
     "infisical",
-    "ionice",
     "mise",
-    "nice",
-    "nohup",
     "op",
-    "setsid",
-    "stdbuf",
-    "time",
-    "timeout",
     "uv",
     "varlock",
     "volta",
     "winpty",
-    "xvfb-run",
 ];
 
 /// Programs and options behind which the variables are others.
@@ -64,7 +56,9 @@ const CLEAR: &[&str] = &[
 /// unknown program may clear them.
 pub(super) fn gets_variables(before: &[String]) -> bool {
     let is_one_of = |word: &String, names: &[&str]| names.contains(&program_name(word).as_str());
-    before.first().is_none_or(|first| is_one_of(first, KEEP))
+    before
+        .first()
+        .is_none_or(|first| is_one_of(first, KEEP) || is_one_of(first, WRAPPERS))
         && !before.iter().any(|word| is_one_of(word, CLEAR))
 }
 

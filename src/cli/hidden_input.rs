@@ -11,15 +11,15 @@ use nix::errno::Errno;
 use nix::sys::select::{FdSet, select};
 use nix::sys::signal::{Signal, raise};
 use nix::sys::time::{TimeVal, TimeValLike as _};
-use rustix::termios::{
-    LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr,
-};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::sys::signal::Collecting;
 
 /// The longest value (bytes).
 const BYTES_MAX: usize = 64 * 1024;
+/// What some terminals write after what is pasted.
+const PASTE_END: &[u8] = b"\x1b[201~";
 /// How long the rest of a paste may take (ms).
 const PASTE_MS: i64 = 50;
 /// What ends or stops the process; the keys for three of them work at the prompt.
@@ -104,7 +104,7 @@ fn lines(terminal: &File, signals: &Collecting) -> io::Result<PromptEnd> {
             byte => input.bytes.push(byte),
         }
         if input.bytes.len() > BYTES_MAX {
-            input.discard();
+            input.only_blank_follows()?;
             return Ok(PromptEnd::Entered(Entered::TooLong));
         }
     }
@@ -146,11 +146,11 @@ impl HiddenInput<'_> {
         }
     }
 
-    /// Whether there is more to read within this time (ms).
-    fn has_more(&self, wait: i64) -> bool {
+    /// Whether a paste goes on.
+    fn has_more(&self) -> bool {
         let mut ready = FdSet::new();
         ready.insert(self.terminal.as_fd());
-        let mut wait = TimeVal::milliseconds(wait);
+        let mut wait = TimeVal::milliseconds(PASTE_MS);
         select(None, &mut ready, None, None, &mut wait).is_ok_and(|count| count > 0)
     }
 
@@ -159,25 +159,16 @@ impl HiddenInput<'_> {
         let mut terminal = self.terminal;
         let mut rest = Zeroizing::new([0; 1024]);
         let mut is_blank = true;
-        while self.has_more(PASTE_MS) {
+        while self.has_more() {
             let count = terminal.read(rest.as_mut())?;
             let bytes = rest.get(..count).unwrap_or_default();
             let bytes = bytes.trim_ascii();
-            is_blank &= bytes.is_empty() || bytes == b"\x1b[201~";
+            is_blank &= bytes.is_empty() || bytes == PASTE_END;
             if count == 0 {
                 break;
             }
         }
         Ok(is_blank)
-    }
-
-    /// Forgets the rest of a paste.
-    fn discard(&self) {
-        while self.has_more(PASTE_MS) {
-            if tcflush(self.terminal, QueueSelector::IFlush).is_err() {
-                return;
-            }
-        }
     }
 
     /// Removes the last character, which may have several bytes.
@@ -189,11 +180,10 @@ impl HiddenInput<'_> {
         }
     }
 
-    /// The value without the marks that some terminals put around what is pasted.
+    /// The value.
     fn value(&mut self) -> Zeroizing<Vec<u8>> {
         let bytes = std::mem::take(&mut self.bytes);
-        let inner = bytes.strip_prefix(b"\x1b[200~").unwrap_or(&bytes);
-        let inner = inner.strip_suffix(b"\x1b[201~").unwrap_or(inner);
+        let inner = without_marks(&bytes);
         if inner.len() == bytes.len() {
             return bytes;
         }
@@ -201,10 +191,15 @@ impl HiddenInput<'_> {
     }
 }
 
+/// A text without the marks that some terminals put around what is pasted.
+fn without_marks(text: &[u8]) -> &[u8] {
+    let text = text.strip_prefix(b"\x1b[200~").unwrap_or(text);
+    text.strip_suffix(PASTE_END).unwrap_or(text)
+}
+
 /// Whether Enter ends the text.
 fn is_complete(text: &[u8]) -> bool {
-    let text = text.strip_prefix(b"\x1b[200~").unwrap_or(text);
-    let text = text.strip_suffix(b"\x1b[201~").unwrap_or(text).trim_ascii();
+    let text = without_marks(text).trim_ascii();
     if text.starts_with(b"-----BEGIN ") {
         let last = text.rsplit(|byte| *byte == b'\n').next();
         return last.is_some_and(|line| line.starts_with(b"-----END "));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{SecretPart, Verdict, arguments, whole};
+use super::{Verdict, arguments, whole};
 
 /// Judges the words of a command line.
 pub(super) fn judged(text: &str) -> Verdict {
@@ -20,10 +20,7 @@ pub(super) fn judged(text: &str) -> Verdict {
     for (place, verdict) in places.iter().zip(arguments(&words)) {
         reference |= verdict == Verdict::Reference;
         if let Verdict::Secret(parts) = verdict {
-            found.extend(parts.into_iter().map(|part| SecretPart {
-                range: part.range.start + place.start..part.range.end + place.start,
-                ..part
-            }));
+            found.extend(parts.into_iter().map(|part| part.moved(place.start)));
         }
     }
     match (found.is_empty(), reference) {
@@ -48,14 +45,11 @@ pub(super) fn variable(before: &str, text: &str) -> Option<Verdict> {
         Verdict::Secret(parts) => parts,
         other => return Some(other),
     };
-    let named = parts.into_iter().map(|part| SecretPart {
-        range: part.range.start + start..part.range.end + start,
-        name: if part.name.is_empty() {
-            name.to_owned()
-        } else {
-            part.name
-        },
-        ..part
+    let named = parts.into_iter().map(|mut part| {
+        if part.name.is_empty() {
+            name.clone_into(&mut part.name);
+        }
+        part.moved(start)
     });
     Some(Verdict::Secret(named.collect()))
 }

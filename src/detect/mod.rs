@@ -60,6 +60,16 @@ pub struct SecretPart {
     pub why: &'static str,
 }
 
+impl SecretPart {
+    /// The part in a text where its own begins at this place.
+    fn moved(self, start: usize) -> Self {
+        Self {
+            range: self.range.start + start..self.range.end + start,
+            ..self
+        }
+    }
+}
+
 impl Verdict {
     /// The secret parts, if it is a secret.
     pub fn secrets(&self) -> &[SecretPart] {
@@ -229,9 +239,8 @@ fn secrets(name: &str, text: &str, parts: &[inside::ValuePart]) -> Vec<SecretPar
         let promised = promise_of(name, inner);
         let known = judge(promised, value, text, inner.kind, shapes::find(value));
         found.extend(known.into_iter().map(|known| SecretPart {
-            range: known.range.start + inner.range.start..known.range.end + inner.range.start,
             name: inner.name.clone(),
-            why: known.why,
+            ..known.moved(inner.range.start)
         }));
     }
     let alone = parts.is_empty()
@@ -334,11 +343,7 @@ fn judge(
     if found.is_empty() || reference::holds(text) || placeholder::is_placeholder(text) {
         return Vec::new();
     }
-    let found = found.into_iter().map(|part| SecretPart {
-        range: part.range.start + head..part.range.end + head,
-        ..part
-    });
-    found.collect()
+    found.into_iter().map(|part| part.moved(head)).collect()
 }
 
 /// The parts that look like a secret in a text that is one value; `known` are the tokens in it.

@@ -49,7 +49,8 @@ impl Dirs {
     pub fn from_env() -> Result<Self> {
         let home = home();
         let own = variable(MCPWRAP_HOME).filter(|own| !own.is_empty());
-        if own.as_ref().is_some_and(|own| Path::new(own).is_relative()) {
+        let own = own.map(PathBuf::from);
+        if own.as_ref().is_some_and(|own| own.is_relative()) {
             // Another directory than the one that was meant would be used, and perhaps removed.
             return Err(
                 Error::new(Code::HomeUnusable, "cannot determine mcpwrap's directories")
@@ -57,7 +58,7 @@ impl Dirs {
                     .hint("set `MCPWRAP_HOME` to a path that begins with `/`, or unset it"),
             );
         }
-        let own = absolute(own).map(|own| (own, MCPWRAP_HOME));
+        let own = own.map(|own| (own, MCPWRAP_HOME));
         let Some((base, name)) = own.clone().or_else(|| home.clone()) else {
             return Err(
                 Error::new(Code::HomeUnusable, "cannot determine mcpwrap's directories")

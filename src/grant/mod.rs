@@ -146,6 +146,12 @@ impl Grant {
         self.sealed.as_ref().map(|sealed| &sealed.invocation)
     }
 
+    /// Whether a program that its command runs changed.
+    pub fn program_changed(&self) -> bool {
+        self.invocation()
+            .is_some_and(|invocation| !invocation.changes().is_empty())
+    }
+
     /// Verifies that this user's mcpwrap made the grant.
     ///
     /// # Errors
@@ -300,10 +306,8 @@ impl GrantStatus {
 pub fn status(dirs: &Dirs, policy: &Policy) -> GrantStatus {
     match find(dirs, policy).map_err(|error| error.code) {
         Ok(_) if needs_no_grant(policy) => GrantStatus::Managed,
-        Ok(grant) => match grant.invocation() {
-            Some(invocation) if !invocation.changes().is_empty() => GrantStatus::ProgramChanged,
-            _ => GrantStatus::Granted,
-        },
+        Ok(grant) if grant.program_changed() => GrantStatus::ProgramChanged,
+        Ok(_) => GrantStatus::Granted,
         Err(Code::PolicyChanged) => GrantStatus::Changed,
         Err(Code::Revoked) => GrantStatus::Revoked,
         Err(Code::NotGranted) => GrantStatus::NotGranted,

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::package::lookup::executable;
-use crate::policy::argument::SHELLS;
+use crate::policy::argument::{SHELLS, WRAPPERS};
 
 /// Directories whose content others can create, or that do not last.
 const TEMPORARY: &[&str] = &[
@@ -17,11 +17,8 @@ const TEMPORARY: &[&str] = &[
 
 /// Whether a program is a shell or a wrapper, which starts programs of any directory.
 pub(super) fn starts_others(program: &Path) -> bool {
-    const WRAPPERS: &[&str] = &[
-        "env", "ionice", "nice", "nohup", "setsid", "stdbuf", "sudo", "time", "timeout", "xvfb-run",
-    ];
     let name = program.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| SHELLS.contains(&name) || WRAPPERS.contains(&name))
+    name.is_some_and(|name| SHELLS.contains(&name) || WRAPPERS.contains(&name) || name == "sudo")
 }
 
 /// A search path with its entries made canonical.

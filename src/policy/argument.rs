@@ -43,6 +43,11 @@ fn is_script_flag(flag: &str) -> bool {
     short || matches!(lower.as_str(), "--command" | "-command" | "/c" | "/k")
 }
 
+/// Programs that start another one, with their own variables and search path.
+pub const WRAPPERS: &[&str] = &[
+    "env", "ionice", "nice", "nohup", "setsid", "stdbuf", "time", "timeout", "xvfb-run",
+];
+
 /// Programs that take a script as an argument.
 pub const SHELLS: &[&str] = &[
     "sh",

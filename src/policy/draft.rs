@@ -237,12 +237,8 @@ pub fn saved_edit(dirs: &Dirs, server: &ServerName) -> (PathBuf, PathBuf) {
 /// One cannot be removed.
 pub fn remove_edit(dirs: &Dirs, server: &ServerName) -> Result<(), Problem> {
     let (copy, base) = saved_edit(dirs, server);
-    for path in [copy, base] {
-        if path.symlink_metadata().is_ok() {
-            files::remove(&path)?;
-        }
-    }
-    Ok(())
+    files::remove(&copy)?;
+    files::remove(&base)
 }
 
 fn unwritten(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {

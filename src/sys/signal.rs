@@ -58,24 +58,28 @@ pub fn release(signals: &[Signal]) -> io::Result<()> {
 
 /// Starts to collect these signals; returns the pipe with one byte per signal.
 pub fn collect(signals: &[Signal]) -> io::Result<File> {
+    let (pipe, _) = new_pipe()?;
+    for signal in signals {
+        set_action(*signal, &collecting())?;
+    }
+    unblock_all();
+    Ok(pipe)
+}
+
+/// The pipe that the handler writes to from now on, and the number of the former one.
+fn new_pipe() -> io::Result<(File, i32)> {
     let (reader, writer) = super::fds::pipe()?;
     nonblocking(&reader)?;
     nonblocking(&writer)?;
     // The write end is never closed, because a handler may run at any time.
-    PIPE.store(
-        std::os::fd::IntoRawFd::into_raw_fd(writer),
-        Ordering::Relaxed,
-    );
-    let action = SigAction::new(
-        SigHandler::Handler(handler),
-        SaFlags::SA_RESTART,
-        SigSet::empty(),
-    );
-    for signal in signals {
-        set_action(*signal, &action)?;
-    }
-    unblock_all();
-    Ok(File::from(reader))
+    let writer = std::os::fd::IntoRawFd::into_raw_fd(writer);
+    Ok((File::from(reader), PIPE.swap(writer, Ordering::Relaxed)))
+}
+
+/// What a collected signal does.
+fn collecting() -> SigAction {
+    let handler = SigHandler::Handler(handler);
+    SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty())
 }
 
 /// Signals that are collected for a while: afterwards each has its former action again.
@@ -92,22 +96,17 @@ impl Collecting {
     /// # Errors
     /// No pipe, or a signal that cannot be handled.
     pub fn start(signals: &[Signal]) -> io::Result<Self> {
-        let (reader, writer) = super::fds::pipe()?;
-        nonblocking(&reader)?;
-        nonblocking(&writer)?;
-        let writer = std::os::fd::IntoRawFd::into_raw_fd(writer);
-        let mut collecting = Self {
-            pipe: File::from(reader),
+        let (pipe, other_pipe) = new_pipe()?;
+        let mut started = Self {
+            pipe,
             before: Vec::new(),
-            other_pipe: PIPE.swap(writer, Ordering::Relaxed),
+            other_pipe,
         };
-        let handler = SigHandler::Handler(handler);
-        let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
         for signal in signals {
-            let before = set_action(*signal, &action)?;
-            collecting.before.push((*signal, before));
+            let before = set_action(*signal, &collecting())?;
+            started.before.push((*signal, before));
         }
-        Ok(collecting)
+        Ok(started)
     }
 
     /// Readable when there is a signal.

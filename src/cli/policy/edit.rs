@@ -39,7 +39,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     };
     if copy.exists() {
         if files::read_private(&base).ok().as_ref() != Some(&before) {
-            return Err(resumed(changed(server), cx, server, &copy));
+            return Err(changed(cx, server, &copy));
         }
         print::note(&format!(
             "resuming the saved edit `{}`",
@@ -69,7 +69,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         let text = String::from_utf8_lossy(&after);
         load::check(&cx.dirs, server, &text).map_err(kept)?;
         if files::read_private(&path).ok().as_ref() != Some(&before) {
-            return Err(resumed(changed(server), cx, server, &copy));
+            return Err(changed(cx, server, &copy));
         }
         draft::replace(&cx.dirs, server, &after).map_err(kept)?;
         print::line(&format!("written: {}", cx.dirs.tilde(&path)));
@@ -110,18 +110,15 @@ fn managed(server: &ServerName, path: &Path) -> Error {
     .hint("ask your administrator to change it")
 }
 
-/// What can be done with a saved edit of a policy that changed: it would undo the change.
-fn resumed(error: Error, cx: &Context, server: &ServerName, copy: &Path) -> Error {
+/// A saved edit would undo what was changed after it was begun.
+fn changed(cx: &Context, server: &ServerName, copy: &Path) -> Error {
     let copy = cx.dirs.tilde(copy);
-    error.hint(format!(
-        "take what you need from the saved edit `{copy}`, remove it, and run `mcpwrap policy edit {server}` again"
-    ))
-}
-
-fn changed(server: &ServerName) -> Error {
     Error::new(
         Code::FileUnusable,
         format!("cannot write policy `{server}`"),
     )
     .cause("the file changed after the edit was begun")
+    .hint(format!(
+        "take what you need from the saved edit `{copy}`, remove it, and run `mcpwrap policy edit {server}` again"
+    ))
 }

@@ -17,14 +17,13 @@ use crate::client::agents;
 use crate::config::{Anchoring, Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_NO, Error, Result};
-use crate::grant::{self, Grant};
 use crate::oauth::index::OAuthIndex;
 use crate::ops::notes::refused;
 use crate::store::{self, Index};
 use crate::sys::cgroup;
 use crate::sys::fence::{self, Fence};
 use crate::sys::wall::{self, WallParts};
-use crate::{policy, session_lock};
+use crate::{grant, policy, session_lock};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -180,12 +179,7 @@ fn store_status(dirs: &Dirs, config: &Config) -> StoreStatus {
 fn policies(dirs: &Dirs, config: &Config) -> Vec<PolicyStatus> {
     let state = |policy: Result<policy::Policy>| {
         let grant = policy.and_then(|policy| grant::find(dirs, &policy));
-        let changed = |grant: Grant| {
-            grant
-                .invocation()
-                .is_some_and(|it| !it.changes().is_empty())
-        };
-        match grant.map(changed) {
+        match grant.map(|grant| grant.program_changed()) {
             Ok(false) => "granted",
             Ok(true) => Code::ProgramChanged.name(),
             Err(error) => error.code.name(),
