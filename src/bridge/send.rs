@@ -1,7 +1,7 @@
 //! One exchange over HTTP with the credentials at hand: refused ones and redirects included.
 //!
-//! Invariants: credentials go to the configured origin only; a refused request is sent again once, with
-//! newer credentials.
+//! Invariants: credentials go to the configured origin only; a refused request is sent again with newer
+//! credentials only, and [`RENEWALS_MAX`] times at most.
 
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use super::http::{HttpReply, HttpRequest};
 use super::state::Bridge;
 use crate::session::answer::RequestOutcome;
 
+/// How often a refused request is sent again. Newer credentials can have ended, too, when the request arrives: on a
+/// machine that was suspended, or with tokens of a few seconds. The supervisor says when there is no use in newer ones.
+const RENEWALS_MAX: u32 = 2;
 /// How many redirects of one request are followed.
 const REDIRECTS_MAX: u32 = 3;
 /// What helps if there is something else at the address.
@@ -52,7 +55,7 @@ impl Bridge {
         sending: &Sending,
         extra: &HeaderMap,
     ) -> Result<HttpReply, BridgeFault> {
-        let mut is_again = false;
+        let mut renewals = 0;
         loop {
             let credentials = self.credentials.current().map_err(BridgeFault::refused)?;
             let mut reply = self.send_with(sending, extra, &credentials).await?;
@@ -71,11 +74,12 @@ impl Bridge {
             if credentials.renewable {
                 self.credentials.report(generation, status, challenge);
             }
-            if is_again || !credentials.renewable || matches!(sending, Sending::End) {
+            if renewals == RENEWALS_MAX || !credentials.renewable || matches!(sending, Sending::End)
+            {
                 return Err(self.refused(&credentials, status));
             }
             self.credentials.renewed(generation).await?;
-            is_again = true;
+            renewals += 1;
         }
     }
 

@@ -72,20 +72,26 @@ fn a_generation_is_reported_once() {
 }
 
 #[test]
-fn a_request_is_sent_with_newer_credentials_once() {
-    let web = Web::start(only("token-9"));
-    let mut start = Start::at(&web.url());
-    start.renewable = true;
-    let mut driver = start.go();
-    driver.ask(1, "initialize", &initialize());
-    driver.report("rejected");
-    driver.down(&json!({"credentials": credentials(&web.url(), 2, "token-2", true)}));
-    assert_eq!(driver.report("rejected")["generation"], 2);
-    // The right ones, too late.
-    driver.down(&json!({"credentials": credentials(&web.url(), 3, "token-9", true)}));
-    let answer = driver.answer(1);
-    assert_eq!(answer["error"]["data"]["mcpwrap"]["code"], "remote-refused");
-    assert_eq!(web.asked().len(), 2);
+fn a_request_is_sent_with_newer_credentials_twice() {
+    // The newer ones can have ended, too, before the request arrives.
+    for (third, is_accepted) in [("token-9", true), ("token-3", false)] {
+        let web = Web::start(only("token-9"));
+        let mut start = Start::at(&web.url());
+        start.renewable = true;
+        let mut driver = start.go();
+        driver.ask(1, "initialize", &initialize());
+        for (generation, newer) in [(1, "token-2"), (2, third)] {
+            assert_eq!(driver.report("rejected")["generation"], generation);
+            let newer = credentials(&web.url(), generation + 1, newer, true);
+            driver.down(&json!({"credentials": newer}));
+        }
+        let answer = driver.answer(1);
+        assert_eq!(answer["result"].is_object(), is_accepted, "{answer}");
+        if !is_accepted {
+            let code = &answer["error"]["data"]["mcpwrap"]["code"];
+            assert_eq!((code, web.asked().len()), (&json!("remote-refused"), 3));
+        }
+    }
 }
 
 #[test]
