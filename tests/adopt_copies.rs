@@ -1,12 +1,12 @@
 //! What adopting does not reach: backups, locations of older versions, and histories of editors,
 //! shells and git. They are listed with what to do, stay unchanged, and no value is shown.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use crate::harness::place::write_program;
 use crate::harness::{TOKEN, Test, skip};
 
 fn config(token: &str) -> String {
@@ -219,14 +219,8 @@ fn a_hostile_repository_runs_nothing() {
     put(&repository.file(), &config(TOKEN));
     let mark = test.dir.join("ran");
     let script = test.dir.join("script");
-    put(
-        &script,
-        &format!(
-            "#!/bin/sh\necho \"$0\" >> '{}'\ncat \"$1\"\n",
-            mark.display()
-        ),
-    );
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = "#!/bin/sh\necho \"$0\" >> 'MARK'\ncat \"$1\"\n";
+    write_program(&script, &text.replace("MARK", mark.to_str().unwrap()));
     let script = script.display().to_string();
     for setting in [
         "diff.x.textconv",

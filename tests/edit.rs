@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::harness::Test;
+use crate::harness::place::write_program;
 use crate::messages::message;
 
 const POLICY: &str = "version = 1\ncommand = [\"server\"]\n";
@@ -10,12 +11,8 @@ const POLICY: &str = "version = 1\ncommand = [\"server\"]\n";
 /// An editor that appends this line to the file.
 fn editor(test: &Test, line: &str) -> String {
     let path = test.dir.join("editor");
-    std::fs::write(
-        &path,
-        format!("#!/bin/sh\nprintf '%s\\n' '{line}' >> \"$2\"\n"),
-    )
-    .unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = format!("#!/bin/sh\nprintf '%s\\n' '{line}' >> \"$2\"\n");
+    write_program(&path, &text);
     // With a flag, as in real configurations.
     format!("{} --wait", path.display())
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::harness::golden::{self, stable};
+use crate::harness::place::write_program;
 use crate::harness::{Ended, TOKEN, Test, fake_server, policy_text, skip, slot};
 
 const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\"]\n";
@@ -312,8 +313,7 @@ fn about_what_runs() {
         flag.display(),
         fake_server().display()
     );
-    std::fs::write(&program, script).unwrap();
-    set_mode(&program, 0o755);
+    write_program(&program, &script);
     test.policy("github", &[&program.display().to_string()], "");
     message(
         &test,

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use self::place::write_program;
 pub(crate) use run::{Ended, Run};
 pub(crate) use terminal::Terminal;
 
@@ -98,9 +99,7 @@ impl Test {
     /// Writes a program into [`Self::programs`]; returns its path.
     pub(crate) fn program_file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.programs().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&path, text);
         path
     }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{answers, server_script, set_path, write_program};
+use super::{answers, server_script, set_path};
+use crate::harness::place::write_program;
 use crate::harness::{Test, policy_text, skip};
 use crate::messages::message;
 use crate::policy::with_etc;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::harness::place::write_program;
 use crate::harness::{Ended, Run, TOKEN, Test, fake_server, policy_text, slot};
 
 /// The PATH of a desktop client.
@@ -30,12 +31,6 @@ fn planted(test: &Test, name: &str) -> (PathBuf, PathBuf) {
     );
     write_program(&dir.join(name), &text);
     (dir, mark)
-}
-
-fn write_program(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Sets the PATH of the terminal: these directories and the system's.

@@ -1,10 +1,10 @@
 //! Local scripts: what they import by a relative path belongs to the pin.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
+use crate::harness::place::write_program;
 use crate::harness::{Test, policy_text};
 
 /// A server in two files and a package.
@@ -82,8 +82,7 @@ fn all_that_a_local_command_runs_is_compared() {
         done\n",
         interpreter.display()
     );
-    fs::write(&script, &server).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&script, &server);
     let [first, path] = [&first, &script].map(|path| path.display().to_string());
     test.write_policy(
         "option",
