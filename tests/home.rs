@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::harness::{TOKEN, Test, skip, slot};
 use crate::messages::message;
 use crate::policy::with_etc;
@@ -56,10 +58,12 @@ fn the_vault_does_not_open_in_another_home() {
     refused(&["init"]);
     refused(&["secret", "set", "x", "--from-stdin"]);
     refused(&["log", "verify"]);
+    says_so(&test);
     // Without the file of the home it is not a new home either.
     std::fs::remove_file(other.join("state/home.toml")).unwrap();
     let ended = refused(&["grant", "github", "--yes"]);
     assert!(ended.stderr.contains("does not exist"), "{ended}");
+    says_so(&test);
     // What narrows and what lists works.
     test.ok(&["revoke", "github"]);
     test.ok(&["lock"]);
@@ -73,6 +77,15 @@ fn the_vault_does_not_open_in_another_home() {
     test.set("MCPWRAP_HOME", &home);
     test.write_policy("github", POLICY);
     test.ok(&["grant", "github", "--yes"]);
+}
+
+/// `status` looks at the directories without the keys of the store.
+fn says_so(test: &Test) {
+    let status = test.cli(&["status", "--json"]);
+    let store = &status.json()["store"];
+    let expected = (&json!(false), &json!("home-moved"));
+    assert_eq!((&store["works"], &store["error"]), expected, "{status}");
+    assert_eq!(status.code, 1);
 }
 
 #[test]

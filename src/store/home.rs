@@ -159,7 +159,48 @@ pub fn seal(dirs: &Dirs, keys: &Keys) -> Result<()> {
     files::replace_own(&path, &dirs.tilde(&path), &text)
 }
 
+/// Checks the directories without the keys: those that the file names are these. A forged file passes.
+///
+/// # Errors
+/// `home-moved`, `file-unusable`. Before the first setup there is nothing to check.
+pub fn check_named(dirs: &Dirs) -> Result<()> {
+    let is_set_up = [dirs.home_file(), dirs.secrets_index(), dirs.vault_file()];
+    if !is_set_up.iter().any(|file| file.exists()) {
+        return Ok(());
+    }
+    let (config, state) = named(dirs);
+    let file = read(dirs)?;
+    // The text of the file has no other paths.
+    let are_text = [&config, &state].iter().all(|path| path.to_str().is_some());
+    if are_text {
+        elsewhere(dirs, &file)?;
+    }
+    Ok(())
+}
+
 fn verify(dirs: &Dirs, keys: &Keys) -> Result<()> {
+    let file = read(dirs)?;
+    let found = base16ct::mixed::decode_vec(&file.seal).unwrap_or_default();
+    let is_sealed = |config: &Path, state: &Path| {
+        let mac = mac(keys, (config, state), file.at);
+        mac.verify_slice(&found).is_ok()
+    };
+    let (config, state) = named(dirs);
+    // A path that is not UTF-8 is in the seal, but not in the text of the file.
+    if is_sealed(&config, &state) {
+        return Ok(());
+    }
+    if !is_sealed(Path::new(&file.config), Path::new(&file.state)) {
+        let shown = dirs.tilde(&dirs.home_file());
+        return Err(moved(&format!(
+            "`{shown}` was sealed with the key of another store"
+        )));
+    }
+    elsewhere(dirs, &file)
+}
+
+/// What the file says.
+fn read(dirs: &Dirs) -> Result<HomeFile> {
     let path = dirs.home_file();
     let shown = dirs.tilde(&path);
     let bytes = match files::read_private(&path) {
@@ -176,26 +217,15 @@ fn verify(dirs: &Dirs, keys: &Keys) -> Result<()> {
     };
     let file = str::from_utf8(&bytes).ok();
     let file = file.and_then(|text| toml::from_str::<HomeFile>(text).ok());
-    let Some(file) = file.filter(|file| file.version == 1) else {
-        return Err(moved(&format!("`{shown}` is not readable")));
-    };
-    let found = base16ct::mixed::decode_vec(&file.seal).unwrap_or_default();
-    let is_sealed = |config: &Path, state: &Path| {
-        let mac = mac(keys, (config, state), file.at);
-        mac.verify_slice(&found).is_ok()
-    };
+    file.filter(|file| file.version == 1)
+        .ok_or_else(|| moved(&format!("`{shown}` is not readable")))
+}
+
+/// Whether the directories have other names than these.
+fn elsewhere(dirs: &Dirs, file: &HomeFile) -> Result<()> {
     let (config, state) = named(dirs);
-    // A path that is not UTF-8 is in the seal, but not in the text of the file.
-    if is_sealed(&config, &state) {
-        return Ok(());
-    }
-    let (was_config, was_state) = (Path::new(&file.config), Path::new(&file.state));
-    if !is_sealed(was_config, was_state) {
-        return Err(moved(&format!(
-            "`{shown}` was sealed with the key of another store"
-        )));
-    }
-    for (was, is) in [(was_config, config), (was_state, state)] {
+    for (was, is) in [(&file.config, config), (&file.state, state)] {
+        let was = Path::new(was);
         // Two paths of one directory, e.g. a link into the user's dotfiles.
         if was != is && real(was) != real(&is) {
             let (was, is) = (was.display(), is.display());

@@ -25,7 +25,7 @@ mod vault;
 mod vault_key;
 
 pub use file::create_vault;
-pub use home::seal as seal_home;
+pub use home::{check_named as check_home, seal as seal_home};
 pub use index::{Exposure, Index, read_facts, update_locked};
 pub use keychain::credential_store;
 pub use local::{

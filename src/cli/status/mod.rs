@@ -159,7 +159,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 }
 
 fn store_status(dirs: &Dirs, config: &Config) -> StoreStatus {
-    let problem: Option<Error> = store::probe(dirs, config).err();
+    let problem: Option<Error> = store::probe(dirs, config)
+        .and_then(|()| store::check_home(dirs))
+        .err();
     let key = store::key(dirs, config).ok().flatten();
     StoreStatus {
         kind: config.store,
