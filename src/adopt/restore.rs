@@ -273,7 +273,7 @@ fn texts(words: &[crate::client::entry::SpannedText]) -> Vec<String> {
 /// A table or list without content, which some clients do not write.
 fn is_empty(node: &Node) -> bool {
     match &node.value {
-        TreeValue::Map(members) => members.is_empty(),
+        TreeValue::Map(members) => members.as_slice().is_empty(),
         TreeValue::List(items) => items.is_empty(),
         TreeValue::Text(_) | TreeValue::Other => false,
     }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::tree::{FileFormat, Node, PathStep, Refused, TreeValue, line_of};
+use super::tree::{FileFormat, Members, Node, PathStep, Refused, TreeValue, line_of};
 use super::{json, skim, toml, yaml};
 
 /// A file that was read and parsed.
@@ -112,7 +112,7 @@ impl Document {
 fn front_matter(text: &str) -> Result<Node, Refused> {
     let empty = || Node {
         span: 0..0,
-        value: TreeValue::Map(Vec::new()),
+        value: TreeValue::Map(Members::default()),
     };
     let first = text.split_inclusive('\n').next().unwrap_or_default();
     if first.trim_end() != "---" {

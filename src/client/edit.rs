@@ -83,7 +83,7 @@ pub fn splices(
             .and_then(|(_, head)| walk(node, head))
             .ok_or("cannot read its `env`")?;
         let env = path.last().and_then(|step| match step {
-            PathStep::Key(key) => parent.map().iter().find(|member| member.key == *key),
+            PathStep::Key(key) => parent.member(key),
             PathStep::Index(_) => None,
         });
         drop_members(

@@ -206,7 +206,7 @@ impl<'a> InsertTarget<'a> {
             for key in self.home.keys.get(..self.depth - 1).unwrap_or_default() {
                 above = above.get(key).ok_or(LAYOUT)?;
             }
-            let member = above.map().iter().find(|member| member.key == head);
+            let member = above.member(head);
             let key = member.ok_or(LAYOUT)?.key_span.clone();
             let line = line_head(self.document, key.start);
             if !line.trim().is_empty() || self.document.at(&self.node.span).len() > 1 {

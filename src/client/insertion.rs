@@ -67,7 +67,7 @@ pub(super) fn span_of(document: &Document, path: &[PathStep]) -> Option<Range<us
     }
     match last {
         PathStep::Key(key) => {
-            let member = parent.map().iter().find(|member| member.key == *key)?;
+            let member = parent.member(key)?;
             Some(member.key_span.start..member.node.span.end)
         }
         PathStep::Index(_) => Some(node.span.clone()),

@@ -9,7 +9,7 @@ use jsonc_parser::ast;
 use jsonc_parser::common::Ranged as _;
 use jsonc_parser::{CollectOptions, ParseOptions};
 
-use super::tree::{FileFormat, Member, Node, Refused, TreeValue, line_of};
+use super::tree::{FileFormat, Member, Members, Node, Refused, TreeValue, line_of};
 
 const OPTIONS: ParseOptions = ParseOptions {
     allow_comments: true,
@@ -42,7 +42,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Refused> {
         Some(value) => node(text, value),
         None => Ok(Node {
             span: 0..0,
-            value: TreeValue::Map(Vec::new()),
+            value: TreeValue::Map(Members::default()),
         }),
     }
 }
@@ -73,7 +73,7 @@ fn node(text: &str, value: ast::Value<'_>) -> Result<Node, Refused> {
                 .map(|element| node(text, element));
             TreeValue::List(nodes.collect::<Result<_, _>>()?)
         }
-        ast::Value::Object(object) => TreeValue::Map(members(text, object)?),
+        ast::Value::Object(object) => TreeValue::Map(members(text, object)?.into()),
         ast::Value::NumberLit(_) | ast::Value::BooleanLit(_) | ast::Value::NullKeyword(_) => {
             TreeValue::Other
         }

@@ -77,7 +77,9 @@ impl Skimmer<'_> {
         let marked = self.has_mark(start, end);
         let value = match self.bytes.get(start) {
             _ if depth > DEPTH_MAX => return Err(self.broken(start)),
-            Some(b'{') if marked || depth == 0 => TreeValue::Map(self.members(start, depth)?),
+            Some(b'{') if marked || depth == 0 => {
+                TreeValue::Map(self.members(start, depth)?.into())
+            }
             Some(b'[') if marked => TreeValue::List(self.items(start, depth)?),
             _ => TreeValue::Other,
         };

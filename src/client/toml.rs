@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Refused> {
     })?;
     Ok(Node {
         span: 0..text.len(),
-        value: TreeValue::Map(members(table.get_ref())),
+        value: TreeValue::Map(members(table.get_ref()).into()),
     })
 }
 
@@ -47,7 +47,7 @@ fn node(value: &DeValue<'_>) -> TreeValue {
                 })
                 .collect(),
         ),
-        DeValue::Table(table) => TreeValue::Map(members(table)),
+        DeValue::Table(table) => TreeValue::Map(members(table).into()),
         _ => TreeValue::Other,
     }
 }

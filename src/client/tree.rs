@@ -1,7 +1,12 @@
 //! The values of a client config with their spans, and why a file is refused.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
+
+/// From so many members on they are found by their order. Files of thousands of servers exist, and each step of a
+/// change looks them up again.
+const SORTED_MIN: usize = 16;
 
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub enum TreeValue {
     /// A number, a boolean, null, a date.
     Other,
     List(Vec<Node>),
-    Map(Vec<Member>),
+    Map(Members),
 }
 
 /// A key with its value.
@@ -37,6 +42,14 @@ pub struct Member {
     /// The span of the key itself (in a dotted key, of the last name).
     pub key_span: Range<usize>,
     pub node: Node,
+}
+
+/// The members of a map, in the order of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Members {
+    all: Vec<Member>,
+    /// The positions in the order of the keys; empty if there are few.
+    by_key: Vec<usize>,
 }
 
 /// One step from the root of a file to a value.
@@ -161,7 +174,7 @@ impl Node {
 
     pub fn map(&self) -> &[Member] {
         match &self.value {
-            TreeValue::Map(map) => map,
+            TreeValue::Map(map) => map.as_slice(),
             _ => &[],
         }
     }
@@ -171,10 +184,15 @@ impl Node {
     }
 
     pub fn get(&self, key: &str) -> Option<&Self> {
-        self.map()
-            .iter()
-            .find(|member| member.key == key)
-            .map(|member| &member.node)
+        self.member(key).map(|member| &member.node)
+    }
+
+    /// The first member with this key.
+    pub fn member(&self, key: &str) -> Option<&Member> {
+        match &self.value {
+            TreeValue::Map(map) => map.find(key),
+            _ => None,
+        }
     }
 
     /// Whether two values mean the same, in any spelling.
@@ -184,10 +202,10 @@ impl Node {
             (TreeValue::List(a), TreeValue::List(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(text, b, other_text))
             }
-            (TreeValue::Map(a), TreeValue::Map(b)) => {
-                a.len() == b.len()
-                    && a.iter().all(|member| {
-                        let twin = b.iter().find(|twin| twin.key == member.key);
+            (TreeValue::Map(members), TreeValue::Map(others)) => {
+                members.as_slice().len() == others.as_slice().len()
+                    && members.as_slice().iter().all(|member| {
+                        let twin = others.find(&member.key);
                         twin.is_some_and(|twin| member.node.same(text, &twin.node, other_text))
                     })
             }
@@ -203,15 +221,57 @@ impl Node {
         self.span = self.span.start + by..self.span.end + by;
         match &mut self.value {
             TreeValue::List(list) => list.iter_mut().for_each(|node| node.shift(by)),
-            TreeValue::Map(map) => {
-                for member in map {
-                    member.key_span = member.key_span.start + by..member.key_span.end + by;
-                    member.node.shift(by);
-                }
-            }
+            TreeValue::Map(map) => map.for_each_mut(|key, node| {
+                *key = key.start + by..key.end + by;
+                node.shift(by);
+            }),
             TreeValue::Text(_) | TreeValue::Other => {}
         }
     }
+}
+
+impl Members {
+    pub fn as_slice(&self) -> &[Member] {
+        &self.all
+    }
+
+    /// The first member with this key.
+    pub fn find(&self, key: &str) -> Option<&Member> {
+        if self.by_key.is_empty() {
+            return self.all.iter().find(|member| member.key == key);
+        }
+        let before = |at: &usize| self.compare(*at, key) == Ordering::Less;
+        let at = self.by_key.get(self.by_key.partition_point(before))?;
+        self.all.get(*at).filter(|member| member.key == key)
+    }
+
+    fn compare(&self, at: usize, key: &str) -> Ordering {
+        let member = self.all.get(at);
+        member.map_or(Ordering::Greater, |member| member.key.as_str().cmp(key))
+    }
+
+    /// Changes the values. Keys stay.
+    pub fn for_each_mut(&mut self, mut change: impl FnMut(&mut Range<usize>, &mut Node)) {
+        for member in &mut self.all {
+            change(&mut member.key_span, &mut member.node);
+        }
+    }
+}
+
+impl From<Vec<Member>> for Members {
+    fn from(all: Vec<Member>) -> Self {
+        let mut by_key = Vec::new();
+        if all.len() >= SORTED_MIN {
+            by_key.extend(0..all.len());
+            // Stable: of two members with one key the first one is found.
+            by_key.sort_by(|a, b| all.get(*a).map(key).cmp(&all.get(*b).map(key)));
+        }
+        Self { all, by_key }
+    }
+}
+
+fn key(member: &Member) -> &str {
+    &member.key
 }
 
 /// The line number of a byte, from 1.
@@ -235,4 +295,32 @@ pub fn escaped(text: &str) -> String {
         .get(1..literal.len() - 1)
         .unwrap_or_default()
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_members_are_found_like_few() {
+        for count in [0, 3, SORTED_MIN, 500] {
+            let member = |n: usize| Member {
+                // Not in order, and each key twice.
+                key: format!("k{}", (n * 7) % (count / 2).max(1)),
+                key_span: n..n,
+                node: Node {
+                    span: n..n,
+                    value: TreeValue::Other,
+                },
+            };
+            let members = Members::from((0..count).map(member).collect::<Vec<_>>());
+            assert_eq!(members.by_key.is_empty(), count < SORTED_MIN);
+            for one in members.as_slice() {
+                let first = members.as_slice().iter().find(|other| other.key == one.key);
+                let found = members.find(&one.key).map(|found| &found.key_span);
+                assert_eq!(found, first.map(|first| &first.key_span));
+            }
+            assert!(members.find("").is_none() && members.find("z").is_none());
+        }
+    }
 }

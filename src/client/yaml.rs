@@ -5,7 +5,7 @@
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::flow;
-use super::tree::{FileFormat, Member, Node, Refused, TreeValue, line_of};
+use super::tree::{FileFormat, Member, Members, Node, Refused, TreeValue, line_of};
 
 /// No client nests deeper.
 const DEPTH_MAX: usize = 64;
@@ -36,7 +36,7 @@ fn parse_strict(text: &str) -> Result<Node, Refused> {
     }
     Ok(root.unwrap_or(Node {
         span: 0..0,
-        value: TreeValue::Map(Vec::new()),
+        value: TreeValue::Map(Members::default()),
     }))
 }
 
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
                     };
                     return Ok(Node {
                         span: first..end,
-                        value: TreeValue::Map(map),
+                        value: TreeValue::Map(map.into()),
                     });
                 }
                 Event::Scalar(ref key, _, 0, _) => key.to_string(),
