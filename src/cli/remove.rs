@@ -6,8 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::print_ended::{report, report_containers};
-use super::{Context, ask, print, print_revoked, reloads};
+use super::{Context, ask, policy_removal, print, reloads};
 use crate::adopt;
 use crate::adopt::added::{Removal, RemovalPlan, removal};
 use crate::adopt::entry_context::EntryContext;
@@ -17,8 +16,8 @@ use crate::client::table::client;
 use crate::config::Config;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result, printable};
 use crate::ops::actor::{Actor, actor};
-use crate::ops::{revoke, secrets};
-use crate::policy::{self, draft};
+use crate::ops::secrets;
+use crate::policy;
 use crate::scan::clients;
 use crate::secret::{Keys, SecretName, ServerName};
 use crate::settings::AgentAct;
@@ -89,8 +88,12 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut code = exit_code(&plan);
     code = code.max(entries(cx, (actor, &keys), &plan)?);
     if plan.has_policy {
-        code = code.max(server(args, cx, actor)?);
-        code = code.max(stored(cx, &config, &*store, actor, &plan.secrets)?);
+        let why = "it was removed";
+        code = code.max(policy_removal::take_back(cx, &args.server, actor, why));
+        stored(cx, &config, &*store, actor, &plan.secrets)?;
+        // Last: what was not done can be tried again as long as there is a policy.
+        policy_removal::remove(cx, &args.server)?;
+        remove_grant(cx, &args.server)?;
     }
     Ok(code)
 }
@@ -317,32 +320,13 @@ fn entries(cx: &Context, (actor, keys): (Actor, &Keys), plan: &ServerRemoval) ->
     Ok(code)
 }
 
-/// Stops and revokes the server, withdraws its tokens, and removes its policy and its grant.
-fn server(args: &Args, cx: &Context, actor: Actor) -> Result<u8> {
-    let server = &args.server;
-    let servers = std::slice::from_ref(server);
-    let reason = Some("it was removed");
-    let done = revoke::revoke(&cx.dirs, Some(servers), reason);
-    if let Err(error) = revoke::record(&cx.dirs, &done.grants, actor, reason) {
-        print::error(&error);
-    }
-    let mut code = 0;
-    if report(&done.ended) | report_containers(&done.containers) {
-        code = EXIT_ERROR;
-    }
-    for token in &revoke::tokens(&cx.dirs, servers) {
-        code = code.max(print_revoked::report(token));
-    }
-    let minted = revoke::credentials(&cx.dirs, servers, &done.minted);
-    code = code.max(print_revoked::credentials(minted));
-    draft::remove(&cx.dirs, server)?;
-    print::line(&format!("removed: policy {server}"));
+/// Without it the name is free for another server.
+fn remove_grant(cx: &Context, server: &ServerName) -> Result<()> {
     let path = grant::path(&cx.dirs, server);
     files::remove(&path).map_err(|problem| {
         let what = format!("cannot remove the grant of server `{server}`");
         problem.explain(Code::FileUnusable, what, &cx.dirs.tilde(&path))
-    })?;
-    Ok(code)
+    })
 }
 
 fn stored(
@@ -351,10 +335,10 @@ fn stored(
     store: &dyn Store,
     actor: Actor,
     names: &[SecretName],
-) -> Result<u8> {
+) -> Result<()> {
     for name in names {
         secrets::remove(&cx.dirs, config, store, actor, name)?;
         print::line(&format!("removed: secret {name}"));
     }
-    Ok(0)
+    Ok(())
 }

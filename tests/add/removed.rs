@@ -104,6 +104,27 @@ fn secrets_that_others_name_stay() {
     );
 }
 
+/// The policy is removed last, so that the same command can do the rest.
+#[test]
+fn what_failed_in_the_middle_is_done_by_the_next_one() {
+    let case = Case::new(CURSOR);
+    case.test.secret("s/own", TOKEN);
+    case.test.serve("s", &[], &slot("OWN", "s/own"));
+    case.test.ok(&["add", "s", "--yes", "--client", "cursor"]);
+    // The vault cannot be written: even root cannot lock a directory.
+    let lock = case.test.root().join("data/vault.lock");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    let ended = case.test.cli(&["remove", "s", "--yes"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert_eq!(case.text(), CURSOR);
+    assert!(case.policy("s").exists(), "{ended}");
+    std::fs::remove_dir(&lock).unwrap();
+    let ended = case.test.ok(&["remove", "s", "--yes"]);
+    assert!(ended.text().contains("removed: secret s/own"), "{ended}");
+    assert!(!case.policy("s").exists());
+}
+
 #[test]
 fn adopted_and_unknown_servers() {
     let case = Case::new(CURSOR);

@@ -150,3 +150,19 @@ fn a_client_of_its_own_proves_itself_later() {
     assert!(ended.text().contains("revoked: the token of "), "{ended}");
     assert!(!at.accepts(&access));
 }
+
+#[test]
+fn a_removed_policy_leaves_no_token() {
+    let Some((at, access)) = logged_in() else {
+        return;
+    };
+    at.control("pass");
+    let removed = at.test.ok(&["policy", "rm", "s", "--yes"]);
+    let said = removed.text();
+    for line in ["revoked: the token of s", "removed: the token of s"] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert!(!at.accepts(&access));
+    let listed = at.test.ok(&["secret", "list"]);
+    assert!(!listed.text().contains("oauth/s"), "{listed}");
+}

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
+use crate::cli::print_unused::{self, size};
 use crate::cli::{Context, print};
 use crate::error::Result;
 use crate::ops::pin::{self, Installed};
@@ -31,17 +32,13 @@ pub(super) fn list(json: bool, cx: &Context) -> Result<u8> {
         );
     }
     let bytes = all.iter().map(|one| one.tree.bytes).sum();
-    let unused: Vec<_> = all.iter().filter(|one| one.used_by.is_empty()).collect();
+    let unused = all.iter().filter(|one| one.used_by.is_empty()).count();
     print::note(&format!(
-        "{}, {}, {} unused",
+        "{}, {}, {unused} unused",
         print::count(all.len(), "installation"),
         size(bytes),
-        unused.len()
     ));
-    if !unused.is_empty() {
-        let bytes = unused.iter().map(|one| one.tree.bytes).sum();
-        print::note(&format!("`mcpwrap pin --prune` frees {}", size(bytes)));
-    }
+    print_unused::freed(&all);
     Ok(0)
 }
 
@@ -84,10 +81,6 @@ pub(super) fn prune(dry_run: bool, cx: &Context) -> Result<u8> {
         used.len()
     ));
     Ok(0)
-}
-
-fn size(bytes: u64) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
 fn days(made: Option<SystemTime>) -> u64 {

@@ -1,15 +1,14 @@
-//! `mcpwrap policy rm`: stops a server, withdraws its grant and removes its policy.
+//! `mcpwrap policy rm`: stops a server, withdraws its grant, its tokens and its credentials, and removes its policy.
 
 use crate::audit::{Event, NewRecord, Outcome};
-use crate::cli::{Context, ask, print};
+use crate::cli::{Context, ask, policy_removal, print};
 use crate::config::Config;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result, printable};
 use crate::ops::actor::{Actor, actor};
-use crate::ops::{revoke, secrets};
-use crate::policy::{self, draft};
+use crate::ops::secrets;
+use crate::policy;
 use crate::secret::ServerName;
 use crate::settings::AgentAct;
-use crate::supervise::running::StopMethod;
 use crate::uninstall;
 
 #[derive(Debug, clap::Args)]
@@ -84,25 +83,9 @@ fn one(args: &Args, cx: &Context, actor: Actor, server: &ServerName) -> Result<u
         return Ok(EXIT_NO);
     }
     let names = policy::load(&cx.dirs, server, None).map(|policy| policy.secrets);
-    let reason = Some("its policy was removed");
-    let done = revoke::revoke(&cx.dirs, Some(std::slice::from_ref(server)), reason);
-    if let Err(error) = revoke::record(&cx.dirs, &done.grants, actor, reason) {
-        print::error(&error);
-    }
-    let mut code = 0;
-    for one in done
-        .ended
-        .iter()
-        .filter(|one| one.method == StopMethod::Survived)
-    {
-        code = EXIT_NO;
-        print::warning(&format!(
-            "server `{}` is still running; run `mcpwrap revoke {server}`",
-            one.running.server
-        ));
-    }
-    draft::remove(&cx.dirs, server)?;
-    print::line(&format!("removed: policy {server}"));
+    let why = "its policy was removed";
+    let code = policy_removal::take_back(cx, server, actor, why);
+    policy_removal::remove(cx, server)?;
     let unused: Vec<_> = names
         .into_iter()
         .flatten()
