@@ -192,6 +192,27 @@ fn encode_up_to(frame: &impl Serialize, limit: usize) -> io::Result<Zeroizing<Ve
     Ok(bytes)
 }
 
+/// Counts bytes, and keeps none of them.
+struct Count(usize);
+
+impl Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a bridge can be started with these settings, and later gets credentials of this length.
+pub fn fits(settings: &Settings) -> bool {
+    let mut count = Count(0);
+    // The name of the frame, and the digits of later generations.
+    serde_json::to_writer(&mut count, settings).is_ok() && count.0 <= LIMIT - 64
+}
+
 /// Sends one frame.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::injected::{Injected, Place};
 use super::resolve::{ServerEnv, proxy_values, refused, value};
 use crate::bridge::channel::{self, BridgeNetwork, Credentials, SecretText, Settings};
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::network::Network;
 use crate::oauth::token::OAuthToken;
 use crate::policy::template::{self, Piece};
@@ -49,14 +49,10 @@ pub fn resolve(
     })?;
     let mut values = BridgeValues::new(policy, remote, sources.values, keys)?;
     let url = values.fill(&remote.url, "url", Place::Url)?;
+    // The policy cannot call a secret of the URL optional.
     let url = url.ok_or_else(|| {
-        refused(
-            policy,
-            Code::SecretNotFound,
-            "its URL needs a missing secret",
-        )
-        .cause("`optional` applies to headers, not to the URL")
-        .hint("store the secret with `mcpwrap secret set NAME`")
+        let what = "its URL needs a missing secret";
+        refused(policy, Code::SecretNotFound, what)
     })?;
     let mut headers = Vec::new();
     for (name, text) in &remote.headers {
@@ -66,15 +62,13 @@ pub fn resolve(
         }
     }
     if let Some(token) = &sources.token {
-        let value = ["Bearer ", text(policy, &token.access, AUTHORIZATION)?].concat();
-        values.note(
-            &token.name.clone().into(),
-            &token.access,
-            AUTHORIZATION,
-            Place::Header,
-        );
+        let name = token.name.clone().into();
+        let access = sendable(policy, &name, &token.access, Place::Header)?;
+        let value = ["Bearer ", access].concat();
+        values.note(&name, &token.access, AUTHORIZATION, Place::Header);
         headers.push((AUTHORIZATION.to_owned(), SecretText::new(value)));
     }
+    let longest = values.longest();
     let mut env = values.env;
     let network = network(policy, remote, sources.network, sources.proxies, &mut env)?;
     let words = ["mcpwrap", channel::BRIDGE, policy.server.as_str()];
@@ -99,6 +93,9 @@ pub fn resolve(
             renewable: remote.oauth.is_some() || !env.injected.is_empty(),
         },
     };
+    if !channel::fits(&settings) {
+        return Err(too_long(policy, longest.as_ref()));
+    }
     Ok((env, settings))
 }
 
@@ -154,7 +151,7 @@ impl<'a> BridgeValues<'a> {
                     let Some((name, secret)) = self.secrets.get(name).cloned() else {
                         return Ok(None);
                     };
-                    let piece = text(self.policy, &secret, variable)?;
+                    let piece = sendable(self.policy, &name, &secret, to)?;
                     if to == Place::Url {
                         filled.extend(utf8_percent_encode(piece, RESERVED));
                     } else {
@@ -165,6 +162,13 @@ impl<'a> BridgeValues<'a> {
             }
         }
         Ok(Some(SecretText::from(filled)))
+    }
+
+    /// The secret with the longest value, and its length (bytes).
+    fn longest(&self) -> Option<(SecretLabel, usize)> {
+        let sizes = self.secrets.values();
+        let sizes = sizes.map(|(name, secret)| (name.clone(), secret.expose().len()));
+        sizes.max_by_key(|(_, length)| *length)
     }
 
     fn note(&mut self, name: &SecretLabel, secret: &Secret, variable: &str, to: Place) {
@@ -181,19 +185,55 @@ impl<'a> BridgeValues<'a> {
     }
 }
 
-/// The value, if a header can contain it: RFC 9110, section 5.5, without the obsolete parts.
-fn text<'a>(policy: &Policy, secret: &'a Secret, variable: &str) -> Result<&'a str> {
-    let visible = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
-    std::str::from_utf8(secret.expose())
-        .ok()
-        .filter(|text| text.bytes().all(|byte| visible(&byte)))
-        .ok_or_else(|| {
-            let what =
-                format!("the value for `{variable}` has a character that no header can contain");
-            refused(policy, Code::SecretUnusable, &what)
-                .cause("expected printable ASCII, without a line break at the end")
-                .hint("store it again: `mcpwrap secret set NAME` removes a final line break")
-        })
+/// The value, if it can be sent there. A header has printable ASCII: RFC 9110, section 5.5, without the obsolete
+/// parts. In a URL all but control characters is percent-encoded.
+fn sendable<'a>(
+    policy: &Policy,
+    name: &SecretLabel,
+    secret: &'a Secret,
+    to: Place,
+) -> Result<&'a str> {
+    let is_allowed = |c: char| match to {
+        Place::Url => !c.is_control(),
+        _ => matches!(c, '\t' | ' '..='~'),
+    };
+    let text = std::str::from_utf8(secret.expose()).ok();
+    let text = text.filter(|text| text.chars().all(is_allowed));
+    text.ok_or_else(|| {
+        let (place, expected) = match to {
+            Place::Url => (
+                "URL",
+                "text without line breaks and other control characters",
+            ),
+            _ => ("header", "printable ASCII without line breaks"),
+        };
+        let what = format!("secret `{name}` has a character that no {place} can contain");
+        refused(policy, Code::SecretUnusable, &what)
+            .cause(format!("expected {expected}"))
+            .hint(store_again(name))
+    })
+}
+
+/// The values do not fit in a frame of the channel; servers take much shorter headers.
+fn too_long(policy: &Policy, longest: Option<&(SecretLabel, usize)>) -> Error {
+    let what = format!(
+        "its URL and its headers are longer than {} KiB",
+        channel::LIMIT / 1024
+    );
+    let error = refused(policy, Code::SecretUnusable, &what);
+    match longest {
+        Some((name, length)) => error
+            .cause(format!("the longest secret is `{name}`, {length} bytes"))
+            .hint(store_again(name)),
+        None => error.hint("shorten them in the policy"),
+    }
+}
+
+fn store_again(name: &SecretLabel) -> String {
+    match name.local() {
+        Some(name) => format!("run `mcpwrap secret rotate {name}` to store another value"),
+        None => "correct the value where the policy reads it".to_owned(),
+    }
 }
 
 /// The network settings of a bridge. A proxy with a password is a masked value.
@@ -212,7 +252,16 @@ fn network(
         network.http_proxy(&secret)
     };
     let proxy = match &proxy {
-        Some(url) => Some(SecretText::new(text(policy, url, "the proxy")?.to_owned())),
+        Some(url) => {
+            let text = str::from_utf8(url.expose()).ok();
+            let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
+            let text = text.ok_or_else(|| {
+                let what = "the URL of the proxy has a character that no URL can contain";
+                refused(policy, Code::SecretUnusable, what)
+                    .hint("run `mcpwrap config network` to approve another one")
+            })?;
+            Some(SecretText::new(text.to_owned()))
+        }
         None => None,
     };
     Ok(BridgeNetwork::new(network, proxy))

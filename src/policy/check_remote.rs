@@ -86,6 +86,15 @@ impl PolicyDocument<'_> {
         }
         let path = join(&["url"], &[]);
         self.check_template(url, parts, &path)?;
+        for name in template::secrets(url) {
+            if parts.secrets.get(name).is_some_and(|slot| slot.optional) {
+                let path = self.where_set(prefix, &["secrets", name, "optional"]);
+                return Err(self
+                    .fault_at("`optional` for a secret of `url`", &path, FieldPart::Key)
+                    .cause("without its value there is no address to connect to")
+                    .hint("remove it, or send the secret in a header, under `[headers]`"));
+            }
+        }
         RemoteUrl::new(url).map_err(|fault| self.web_fault("unusable `url`", &path, fault))?;
         self.check_headers(parts, file)?;
         if let Some(oauth) = &file.oauth {

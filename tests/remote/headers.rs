@@ -137,6 +137,42 @@ fn a_rotated_secret_is_in_the_next_request_of_the_same_session() {
     server.end();
 }
 
+/// A value that cannot be sent is told, and the server goes on with the old one.
+#[test]
+fn a_rotation_to_an_unusable_value_is_not_called_done() {
+    if !has(&["fastmcp"]) {
+        return;
+    }
+    let test = Test::new();
+    let server = RemoteServer::fastmcp(&test, &[]);
+    let mut run = started(&test, &server);
+    let sent = digest(&format!("Bearer {TOKEN}"));
+    let long = "q9Kx".repeat(20_000);
+    for (value, reason) in [
+        (
+            long.as_str(),
+            "the longest secret is `t/token`, 80000 bytes",
+        ),
+        (
+            "two\nlines-of-4711",
+            "expected printable ASCII without line breaks",
+        ),
+    ] {
+        let rotate = ["secret", "rotate", "t/token", "--from-stdin"];
+        let rotated = test.feed(&rotate, value.as_bytes());
+        assert_eq!(rotated.code, 1, "{rotated}");
+        assert!(rotated.stderr.contains(reason), "{rotated}");
+        assert_eq!(credentials(&mut run)["hashed"]["authorization"], sent);
+    }
+    let renewed = test
+        .audit()
+        .into_iter()
+        .any(|record| record["event"] == "renew" && record["outcome"] == "ok");
+    assert!(!renewed);
+    run.finish();
+    server.end();
+}
+
 #[test]
 fn revoke_answers_the_call_and_closes_the_connection() {
     if !has(&["fastmcp"]) {

@@ -189,6 +189,7 @@ impl KeeperState {
         match current.filter(|server| server.reason().is_none()) {
             Some(server) if had_candidate => {
                 let generation = server.number;
+                self.changes.failed = Some(error.clone());
                 self.act(Action::OpenGate { generation });
                 self.act(Action::Record(Fact::NotRenewed { error }));
             }

@@ -116,7 +116,9 @@ impl KeeperState {
                 self.start_or_renew(now, outdated);
                 let waits = updating || self.timers.is_set(Timer::Check);
                 if self.servers.candidate.is_none() && !waits {
-                    self.answer_updates(&ControlReply::Renewed);
+                    let failed = self.changes.failed.clone();
+                    let reply = failed.map_or(ControlReply::Renewed, ControlReply::NotRenewed);
+                    self.answer_updates(&reply);
                 }
             }
         }
@@ -138,6 +140,7 @@ impl KeeperState {
         }
         match result {
             Ok(took) => {
+                self.changes.failed = None;
                 self.act(Action::Record(Fact::Renewed {
                     generation,
                     took,
@@ -150,6 +153,7 @@ impl KeeperState {
                 self.revoke(now, error);
             }
             Err(error) => {
+                self.changes.failed = Some(error.clone());
                 let reply = ControlReply::NotRenewed(error.clone());
                 self.act(Action::Record(Fact::NotRenewed { error }));
                 self.answer_updates(&reply);

@@ -98,6 +98,8 @@ struct FileChanges {
     withdrawal_due: bool,
     /// Something changed while a renewal was running.
     renew_again: bool,
+    /// Why the last renewal failed. Who asks about a change after the session noticed it gets this answer.
+    failed: Option<Error>,
 }
 
 /// The keeper: all state of one session.

@@ -84,6 +84,7 @@ impl KeeperState {
             }));
         }
         self.trouble = None;
+        self.changes.failed = None;
         if self.client_input == ClientInput::Gone {
             self.begin_ending(Reason::EndOfInput);
             server.stop(Reason::EndOfInput, now, &mut self.timers, &mut self.actions);
