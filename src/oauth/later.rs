@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::dirs::{self, Dirs};
 use crate::error::Result;
 use crate::store::{self, Prompt};
+use crate::sys::lasting::LastingChild;
 use crate::sys::{fds, harden, signal, spawn};
 
 /// The first argument of this program when it revokes tokens that were kept.
@@ -57,8 +58,8 @@ pub fn start(dirs: &Dirs) {
         .iter()
         .map(|(name, value)| (*name, value.as_os_str()))
         .collect();
-    match spawn::own(&[OsStr::new(REVOKE)], &environment) {
-        Ok(mut child) => drop(child.wait()),
+    match LastingChild::start(&[OsStr::new(REVOKE)], &environment) {
+        Ok(child) => child.wait(),
         Err(error) => tracing::warn!(%error, "cannot start the process that revokes tokens"),
     }
 }

@@ -23,6 +23,7 @@ use crate::files::io_text;
 use crate::policy::{self, Policy};
 use crate::secret::{Keys, MintName, ProfileName, ServerName};
 use crate::store::{self, Prompt};
+use crate::sys::lasting::LastingChild;
 use crate::sys::{fds, harden, signal, spawn};
 
 /// The first argument of this program when it refreshes a token.
@@ -105,19 +106,19 @@ pub fn ask(owner: &TokenOwner, order: RenewalOrder, deadline: Instant) -> Result
         .map(|(name, value)| (*name, value.as_os_str()))
         .collect();
     let mut child =
-        spawn::own(&arguments, &environment).map_err(|error| failed(io_text(&error)))?;
-    let streams = (child.stdin.take(), child.stdout.take());
+        LastingChild::start(&arguments, &environment).map_err(|error| failed(io_text(&error)))?;
+    let streams = child.streams();
     let (sender, reports) = channel();
     std::thread::spawn(move || {
         let report = match streams {
-            (Some(input), Some(output)) => {
+            Some((input, output)) => {
                 send(input, &order).and_then(|()| receive::<RefreshReport>(output))
             }
-            _ => Err(io::ErrorKind::BrokenPipe.into()),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
         };
         // The caller may have given up.
         drop(sender.send(report));
-        drop(child.wait());
+        child.wait();
     });
     let left = deadline
         .saturating_duration_since(Instant::now())

@@ -129,6 +129,18 @@ fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
 /// # Errors
 /// Of the socket: no listener, or no answer in time.
 pub fn ask(path: &Path, verb: ControlVerb, limit: Duration) -> std::io::Result<Value> {
+    send(path, &Ask { v: VERSION, verb }, limit).map(|(answer, _)| answer)
+}
+
+/// [`ask`], with the pid of the process that listens: a file with the name of a socket proves nothing.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_who(
+    path: &Path,
+    verb: ControlVerb,
+    limit: Duration,
+) -> std::io::Result<(Value, Option<i32>)> {
     send(path, &Ask { v: VERSION, verb }, limit)
 }
 
@@ -142,11 +154,16 @@ pub fn ask_tools(path: &Path, cursor: Option<&str>, limit: Duration) -> std::io:
         verb: ToolsVerb::Tools,
         cursor: cursor.map(str::to_owned),
     };
-    send(path, &question, limit)
+    send(path, &question, limit).map(|(answer, _)| answer)
 }
 
-fn send(path: &Path, ask: &impl Serialize, limit: Duration) -> std::io::Result<Value> {
+fn send(
+    path: &Path,
+    ask: &impl Serialize,
+    limit: Duration,
+) -> std::io::Result<(Value, Option<i32>)> {
     let mut stream = socket::connect(path)?;
+    let listener = socket::listener(&stream);
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
     let mut line = serde_json::to_string(ask)?;
@@ -154,5 +171,5 @@ fn send(path: &Path, ask: &impl Serialize, limit: Duration) -> std::io::Result<V
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();
     BufReader::new(stream.take(ANSWER_BYTES_MAX)).read_line(&mut answer)?;
-    Ok(serde_json::from_str(&answer)?)
+    Ok((serde_json::from_str(&answer)?, listener))
 }

@@ -137,6 +137,11 @@ impl Running {
         control::ask(socket, verb, limit)
     }
 
+    fn status_and_listener(&self) -> Option<(Value, Option<i32>)> {
+        let socket = self.socket.as_ref()?;
+        control::ask_who(socket, ControlVerb::Status, STATUS_LIMIT).ok()
+    }
+
     /// The supervisor's status; `None` if it does not answer.
     pub fn status(&self) -> Option<Value> {
         self.ask(ControlVerb::Status, STATUS_LIMIT).ok()
@@ -193,11 +198,25 @@ impl Running {
     /// Notes its current processes, to confirm their end later.
     pub fn look(self) -> Seen {
         let number = |value: &Value| value.as_i64().and_then(|pid| i32::try_from(pid).ok());
-        let status = self.status();
+        let (status, listener) = self.status_and_listener().unzip();
+        // Only the supervisor itself can say so, and not who took its socket. Without an answer everything
+        // below it is ended.
+        let is_own = listener
+            .flatten()
+            .is_some_and(|pid| self.pid() == Some(pid));
+        let told = status.as_ref().filter(|_| is_own);
+        let lasting = told.and_then(|status| status.get("lasting"));
+        let lasting = lasting.and_then(Value::as_array).into_iter().flatten();
+        let spared: BTreeSet<Process> = lasting
+            .filter_map(number)
+            .map(nix::unistd::Pid::from_raw)
+            .filter_map(Process::of)
+            .collect();
         let mut below = self.orphans.clone();
         let roots = self.supervisor.iter().chain(&self.orphans).copied();
-        below.extend(roots.flat_map(tree::seen_below));
+        below.extend(roots.flat_map(|root| tree::seen_beside(root, &spared)));
         Seen {
+            spared,
             pid: status
                 .as_ref()
                 .and_then(|status| number(status.get("pid")?)),
@@ -215,6 +234,8 @@ pub struct Seen {
     pid: Option<i32>,
     answers: bool,
     below: BTreeSet<Process>,
+    /// Processes of the supervisor that finish their work: a refresh of a token.
+    spared: BTreeSet<Process>,
 }
 
 impl Seen {
@@ -235,8 +256,8 @@ impl Seen {
     pub fn end(mut self, order: Order) -> Ended {
         let began = Instant::now();
         let supervisor = self.running.supervisor;
-        self.below
-            .extend(supervisor.into_iter().flat_map(tree::seen_below));
+        let below = supervisor.map(|process| tree::seen_beside(process, &self.spared));
+        self.below.extend(below.into_iter().flatten());
         let verb = match order {
             Order::Revoke => ControlVerb::Revoke,
             Order::Check => ControlVerb::Check,
@@ -248,7 +269,7 @@ impl Seen {
                 .is_ok_and(|answer| answer.get("running") == Some(&Value::Bool(false)));
         let method = if answered && tree::all_gone(&self.below, GONE_LIMIT) {
             StopMethod::Asked
-        } else if tree::kill_foreign(supervisor, &mut self.below, KILL_LIMIT) {
+        } else if tree::kill_foreign(supervisor, &mut self.below, &self.spared, KILL_LIMIT) {
             StopMethod::Killed
         } else {
             StopMethod::Survived

@@ -132,7 +132,12 @@ fn finish(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>
 fn end(child: &mut Child) -> io::Result<()> {
     if let Some(process) = Process::of(Pid::from_raw(child.id().cast_signed())) {
         // Descendants first, while they can still be found.
-        tree::kill_foreign(Some(process), &mut BTreeSet::new(), KILL_LIMIT);
+        tree::kill_foreign(
+            Some(process),
+            &mut BTreeSet::new(),
+            &BTreeSet::new(),
+            KILL_LIMIT,
+        );
     }
     child.kill()?;
     child.wait().map(drop)

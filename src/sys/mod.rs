@@ -16,6 +16,7 @@ pub mod fds;
 pub mod fence;
 pub mod files;
 pub mod harden;
+pub mod lasting;
 pub mod loader;
 pub mod memory;
 pub mod signal;

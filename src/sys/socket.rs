@@ -33,6 +33,17 @@ pub fn connect(path: &Path) -> io::Result<UnixStream> {
     reachable(path, |path| UnixStream::connect(path))
 }
 
+/// The process that listens at the other end of a connection.
+pub fn listener(stream: &UnixStream) -> Option<i32> {
+    use nix::sys::socket::getsockopt;
+    #[cfg(target_os = "linux")]
+    return getsockopt(stream, nix::sys::socket::sockopt::PeerCredentials)
+        .ok()
+        .map(|peer| peer.pid());
+    #[cfg(target_os = "macos")]
+    return getsockopt(stream, nix::sys::socket::sockopt::LocalPeerPid).ok();
+}
+
 /// A long path is named through its open directory, which the kernel shows under a short name.
 #[cfg(target_os = "linux")]
 fn reachable<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {

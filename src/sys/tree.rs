@@ -197,6 +197,18 @@ pub fn seen_below(root: Process) -> BTreeSet<Process> {
     below.into_iter().filter_map(Process::of).collect()
 }
 
+/// [`seen_below`], without these processes and what is below them.
+pub fn seen_beside(root: Process, spared: &BTreeSet<Process>) -> BTreeSet<Process> {
+    let mut below = seen_below(root);
+    for process in spared {
+        below.remove(process);
+        for child in seen_below(*process) {
+            below.remove(&child);
+        }
+    }
+    below
+}
+
 /// Sends a signal to a process if it still has this parent.
 fn signal_child(pid: Pid, parent: Option<Pid>, signal: Signal) {
     signal_if(pid, || parent.is_none() || parent_of(pid) == parent, signal);
@@ -292,10 +304,11 @@ impl Pause {
 
 /// Kills everything below another supervisor, if there is one, which may be stopped or hung. `known`
 /// are processes seen before; they are killed even if their parent has changed, with everything
-/// below them. Returns whether all are gone.
+/// below them; `spared` and what is below these are not. Returns whether all are gone.
 pub fn kill_foreign(
     supervisor: Option<Process>,
     known: &mut BTreeSet<Process>,
+    spared: &BTreeSet<Process>,
     limit: Duration,
 ) -> bool {
     let deadline = Instant::now() + limit;
@@ -304,7 +317,7 @@ pub fn kill_foreign(
     let mut pause = Pause::new();
     while clean < 2 {
         let roots = supervisor.iter().chain(&*known).copied();
-        let below: Vec<_> = roots.flat_map(seen_below).collect();
+        let below: Vec<_> = roots.flat_map(|root| seen_beside(root, spared)).collect();
         known.extend(below);
         let alive: Vec<_> = known
             .iter()

@@ -140,6 +140,27 @@ fn a_kill_after_the_provider_decided_needs_a_login() {
     assert!(at.current().generation > first.generation);
 }
 
+/// The provider has made new tokens that nobody has read: only the refresh can take them back.
+#[test]
+fn a_revoke_during_a_refresh_takes_back_its_tokens() {
+    let Some((at, _)) = expired(3) else { return };
+    at.control("hold-after");
+    let run = at.test.run("s");
+    at.said("decided");
+    let revoked = at.test.ok(&["revoke", "s"]);
+    assert!(
+        revoked.text().contains("revoked: the token of s"),
+        "{revoked}"
+    );
+    drop(at.heard(""));
+    at.control("pass");
+    at.said("token 200");
+    at.said("/token/revocation 200");
+    let listed = at.test.ok(&["secret", "list"]);
+    assert!(!listed.text().contains("oauth/s"), "{listed}");
+    run.finish();
+}
+
 #[test]
 fn faults_change_nothing_and_refusals_end_it() {
     let Some((at, first)) = expired(3) else {

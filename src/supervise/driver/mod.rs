@@ -33,7 +33,7 @@ use super::state::{KeeperEvent, KeeperState};
 use crate::launch::start::{GuardLabel, WaitingGuard};
 use crate::mint::clock::MintPause;
 use crate::secret::Secret;
-use crate::sys::tree;
+use crate::sys::{lasting, tree};
 
 /// How long the processes of a killed guard may take to end.
 const ORPHANS_LIMIT: Duration = Duration::from_secs(2);
@@ -220,7 +220,9 @@ impl Driver {
             // The guard was killed, so its processes are now our children.
             let alive = self.generations.iter().filter(|server| !server.gone);
             let waiting = self.waiting.iter().filter_map(|(_, guard)| guard.pid());
-            let spared: Vec<Pid> = alive.map(Generation::guard_pid).chain(waiting).collect();
+            let lasting = lasting::running().into_iter().map(Pid::from_raw);
+            let guards = alive.map(Generation::guard_pid).chain(waiting);
+            let spared: Vec<Pid> = guards.chain(lasting).collect();
             tree::kill_own_descendants(&spared, ORPHANS_LIMIT, &mut |_, _| {});
         }
         events

@@ -7,7 +7,7 @@ use crate::supervise::bridge::BridgeLink;
 use crate::supervise::generation::Suspicion;
 use crate::supervise::request::VERSION;
 use crate::supervise::state::ControlReply;
-use crate::sys::tree;
+use crate::sys::{lasting, tree};
 
 impl Driver {
     pub(super) fn reply(&mut self, request: u32, reply: ControlReply) {
@@ -55,7 +55,7 @@ impl Driver {
             "v": VERSION, "ok": true,
             "server": self.label.server.as_str(), "supervisor": std::process::id(),
             "state": self.state.name(),
-            "pid": server.map(|server| server.pid), "tree": tree,
+            "pid": server.map(|server| server.pid), "tree": tree, "lasting": lasting::running(),
             "client": {"name": client.name, "version": client.version},
             "era": era.map(|era| format!("{era:?}").to_lowercase()),
             "since": self.since.to_string(),

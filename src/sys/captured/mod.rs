@@ -248,7 +248,12 @@ impl<'a> CapturedRun<'a> {
         // Stopped first, so that it does not start more meanwhile.
         super::ignore(killpg(pid, Signal::SIGSTOP));
         if let Some(process) = Process::of(pid) {
-            tree::kill_foreign(Some(process), &mut BTreeSet::new(), KILL_LIMIT);
+            tree::kill_foreign(
+                Some(process),
+                &mut BTreeSet::new(),
+                &BTreeSet::new(),
+                KILL_LIMIT,
+            );
         }
         super::ignore(killpg(pid, Signal::SIGKILL));
         self.child.kill()?;
