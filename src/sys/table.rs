@@ -116,7 +116,7 @@ pub fn booted() -> Option<std::time::SystemTime> {
 
 /// The program of a process for messages: its file, or else the first word of its command line.
 pub fn program(process: Process) -> String {
-    let path: Option<PathBuf> = super::tree::executable(process.pid());
+    let path: Option<PathBuf> = executable(process.pid());
     path.map(|path| path.display().to_string())
         .or_else(|| entry_arguments(process.pid())?.into_iter().next())
         .unwrap_or_else(|| "unknown".to_owned())
@@ -130,6 +130,24 @@ fn entry_arguments(pid: Pid) -> Option<Vec<String>> {
 #[cfg(not(target_os = "linux"))]
 fn entry_arguments(_: Pid) -> Option<Vec<String>> {
     None
+}
+
+/// The executable of a process, if the kernel tells it.
+pub fn executable(pid: Pid) -> Option<PathBuf> {
+    #[cfg(target_os = "linux")]
+    return std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    #[cfg(target_os = "macos")]
+    {
+        use std::os::unix::ffi::OsStringExt as _;
+        let mut buffer = vec![0_u8; usize::try_from(nix::libc::PROC_PIDPATHINFO_MAXSIZE).ok()?];
+        let size = u32::try_from(buffer.len()).ok()?;
+        #[expect(unsafe_code, reason = "proc_pidpath has no safe wrapper")]
+        // SAFETY: the buffer has the length that is passed.
+        let length =
+            unsafe { nix::libc::proc_pidpath(pid.as_raw(), buffer.as_mut_ptr().cast(), size) };
+        buffer.truncate(usize::try_from(length).ok().filter(|length| *length > 0)?);
+        Some(std::ffi::OsString::from_vec(buffer).into())
+    }
 }
 
 #[cfg(test)]

@@ -392,21 +392,3 @@ pub fn reap_any() -> Option<(Pid, WaitStatus)> {
         Ok(status) => status.pid().map(|pid| (pid, status)),
     }
 }
-
-/// The executable of a process, if the kernel tells it.
-pub fn executable(pid: Pid) -> Option<std::path::PathBuf> {
-    #[cfg(target_os = "linux")]
-    return std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-    #[cfg(target_os = "macos")]
-    {
-        use std::os::unix::ffi::OsStringExt as _;
-        let mut buffer = vec![0_u8; usize::try_from(nix::libc::PROC_PIDPATHINFO_MAXSIZE).ok()?];
-        let size = u32::try_from(buffer.len()).ok()?;
-        #[expect(unsafe_code, reason = "proc_pidpath has no safe wrapper")]
-        // SAFETY: the buffer has the length that is passed.
-        let length =
-            unsafe { nix::libc::proc_pidpath(pid.as_raw(), buffer.as_mut_ptr().cast(), size) };
-        buffer.truncate(usize::try_from(length).ok().filter(|length| *length > 0)?);
-        Some(std::ffi::OsString::from_vec(buffer).into())
-    }
-}

@@ -21,7 +21,7 @@ use crate::secret::{Keys, ProfileName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::store;
 use crate::supervise::{Fact, Prepared, ServerExit, Target};
-use crate::sys::{fence, tree};
+use crate::sys::{fence, table, tree};
 
 /// How long the last records may take after the session and the server's processes ended.
 const LAST_RECORDS_LIMIT: Duration = Duration::from_secs(2);
@@ -385,7 +385,7 @@ fn parent() -> ClientIdentity {
     let pid = nix::unistd::getppid();
     ClientIdentity {
         pid: u32::try_from(pid.as_raw()).ok(),
-        exe: tree::executable(pid).map(|path| path.display().to_string()),
+        exe: table::executable(pid).map(|path| path.display().to_string()),
         ..ClientIdentity::default()
     }
 }
