@@ -119,3 +119,64 @@ fn the_same_server_in_two_clients_is_one_policy() {
     let secrets = test.ok(&["secret", "list", "--json"]).json();
     assert_eq!(secrets.as_array().unwrap().len(), 1, "{secrets}");
 }
+
+/// What a client or mcp-remote fills in is not sent as text, and no form is half adopted.
+#[test]
+fn what_only_the_client_can_send_is_left_with_the_reason() {
+    let url = "https://mcp.example.org/mcp";
+    let servers = json!({
+        "both": {"url": url, "command": "npx", "args": ["x@1.0.0"], "headers": {"X-Key": KEY}},
+        "number": {"url": url, "headers": {"X-Key": KEY, "X-N": 5}},
+        "host": {"url": "https://b\u{fc}cher.example/mcp", "headers": {"X-Key": KEY}},
+    });
+    // A client that fills in nothing itself.
+    let text = json!({"mcpServers": servers}).to_string();
+    let (test, file) = case(&text, ".config/Claude/claude_desktop_config.json");
+    let ended = test.cli(&["adopt", "--yes"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    for why in [
+        "it has both a command and an address",
+        "its `headers` have an unknown form",
+        "write the host as DNS has it, with `xn--`",
+    ] {
+        assert!(ended.stderr.contains(why), "{why}\n{ended}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+
+    let text = format!(
+        "extensions:\n  g:\n    type: streamable_http\n    uri: {url}\n    envs:\n      API_KEY: {KEY}\n    headers:\n      \
+         X-Key: $API_KEY\n"
+    );
+    let (test, file) = case(&text, ".config/goose/config.yaml");
+    let ended = test.cli(&["adopt", "--yes"]);
+    assert!(
+        ended.stderr.contains("the client fills in header `X-Key`"),
+        "{ended}"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
+/// mcp-remote itself fills in `${TEAM}` from its environment, so it stays, and gets the variable.
+#[test]
+fn a_variable_of_the_client_in_a_header_is_passed_on() {
+    let args = json!([
+        "-y",
+        "mcp-remote@0.1.15",
+        "https://mcp.example.org/mcp",
+        "--header",
+        format!("X-Key: {KEY}"),
+        "--header",
+        "X-Team:${TEAM}"
+    ]);
+    let servers = json!({"mcpServers": {"team": {"command": "npx", "args": args}}});
+    let (test, _) = case(
+        &servers.to_string(),
+        ".config/Claude/claude_desktop_config.json",
+    );
+    let ended = test.ok(&["adopt", "--yes", "--no-pin"]);
+    let note =
+        "its header `X-Team` has `${TEAM}`, which it takes from the environment of your client";
+    assert!(ended.text().contains(note), "{ended}");
+    let policy = std::fs::read_to_string(test.root().join("policies/team.toml")).unwrap();
+    assert!(policy.contains("pass = [\"TEAM\"]"), "{policy}");
+}

@@ -14,9 +14,10 @@ use crate::client::edit::NewWord;
 use crate::client::entry::ServerEntry;
 use crate::detect::{Judged, ValueSite, Verdict};
 use crate::package::{self, ParsedCommand};
+use crate::policy::template::is_variable_name;
 use crate::policy::{inherit, web};
 
-const MCP_REMOTE: &str = "mcp-remote";
+pub(super) const MCP_REMOTE: &str = "mcp-remote";
 const MCP_PROXY: &str = "mcp-proxy";
 const PROGRAMS: &[&str] = &[MCP_REMOTE, "supergateway", MCP_PROXY];
 
@@ -121,7 +122,17 @@ fn sent(
     let mut used = BTreeSet::new();
     for one in &call.headers {
         let word = of_word(one.word).ok_or_else(not_text)?;
-        let value = header(&mut sender, judged, (one, word), &mut used)
+        let value = header(&mut sender, judged, (one, word), &mut used);
+        if let Some(left) = value.as_deref().and_then(of_environment)
+            && program == MCP_REMOTE
+        {
+            return Err(format!(
+                "its header `{}` has `{}`, which it takes from the environment of your client",
+                shown(&one.name),
+                shown(&format!("${{{left}}}"))
+            ));
+        }
+        let value = value
             .filter(|_| web::name_fault(&one.name).is_none())
             .ok_or_else(|| format!("no policy has its header `{}`", shown(&one.name)))?;
         headers.insert(one.name.clone(), format!("{}{value}", one.prefix));
@@ -146,6 +157,14 @@ fn sent(
     extracted.drop_env = used.iter().map(|name| (*name).to_owned()).collect();
     extracted.notes.extend(network_note(entry));
     sender.finish(url, call.transport, headers)
+}
+
+/// The name in the first `${NAME}` of a text.
+pub(super) fn of_environment(text: &str) -> Option<&str> {
+    let at = text.find("${")?;
+    let end = at + text.get(at..)?.find('}')?;
+    let name = text.get(at + 2..end)?;
+    is_variable_name(name).then_some(name)
 }
 
 /// Whether each secret of the entry is in what is sent: in one of these words or variables.

@@ -5,6 +5,7 @@
 //! the same program, arguments and variables, or there is a reason why not. The caller names the
 //! secrets, since it sees all entries.
 
+use super::bridge_command;
 use super::collect::Extractor;
 use super::extracted::{
     Extracted, is_default, is_shell, is_whole, shown, takes_value, variable_of, without_quotes,
@@ -61,6 +62,14 @@ pub(super) fn extract(
     work.environment(judged, references)?;
     work.names(&entry.pass)?;
     work.arguments(entry, judged, whole_line.as_deref(), references)?;
+    if launch.package.as_deref() == Some(bridge_command::MCP_REMOTE) {
+        // It fills in variables of its own environment.
+        let words = work.extracted.command.iter();
+        let names = words.filter_map(|word| bridge_command::of_environment(word));
+        let names: Vec<_> = names.filter(|name| !work.own.contains(*name)).collect();
+        let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        work.names(&names)?;
+    }
     Ok(work.extracted)
 }
 

@@ -32,6 +32,17 @@ pub(super) fn reason(entry: &ServerEntry, judged: &[Judged<'_>]) -> Option<Strin
                 .to_owned(),
         );
     }
+    let of_address = |value: &Judged<'_>| {
+        matches!(value.slot, ValueSite::Header(_) | ValueSite::Url)
+            && !matches!(value.verdict, Verdict::Nothing)
+    };
+    if !entry.words.is_empty() && entry.url.is_some() && judged.iter().any(of_address) {
+        return Some(
+            "it has both a command and an address, and clients differ in which one they use: remove the other one, \
+             then adopt it"
+                .to_owned(),
+        );
+    }
     let has_nothing = entry.words.is_empty() && entry.url.is_none();
     has_nothing.then(|| "it has a secret, but neither a command nor an address".to_owned())
 }
@@ -209,13 +220,11 @@ impl<'a> Sender<'a> {
         place: &str,
     ) -> Result<String, String> {
         match self.references.argument(text, &BTreeSet::new())? {
-            // `$NAME` without braces is a reference for some clients and text for others.
-            Expanded::Same if self.references.fills_in && *verdict == Verdict::Reference => {
-                Err(format!(
-                    "the client fills in {place}: store the value with `mcpwrap secret set`, and write a policy with \
+            // What each client fills in, and from where, differs: `$NAME`, `${NAME}`, from `env` of the entry.
+            Expanded::Same if *verdict == Verdict::Reference => Err(format!(
+                "the client fills in {place}: store the value with `mcpwrap secret set`, and write a policy with \
                      `mcpwrap policy new NAME --url URL --header 'NAME: VALUE'`"
-                ))
-            }
+            )),
             Expanded::Same => Ok(text.to_owned()),
             Expanded::Text(text) => Ok(text),
             Expanded::Workspace(_) => {

@@ -193,7 +193,12 @@ pub fn not_understood(node: &Node) -> Option<&'static str> {
         return Some("its `env` has an unknown form");
     }
     let headers = inner.get("headers").filter(|headers| {
-        text(headers) || headers.list().iter().any(|item| named_item(item).is_none())
+        text(headers)
+            || headers.list().iter().any(|item| named_item(item).is_none())
+            || headers
+                .map()
+                .iter()
+                .any(|member| member.node.text().is_none())
     });
     headers.map(|_| "its `headers` have an unknown form")
 }

@@ -44,6 +44,14 @@ impl RemoteUrl {
         let fault = |cause, hint| Err(WebFault { cause, hint });
         let is_visible = |c: char| matches!(c, '!'..='~') && !"\"<>\\^`|".contains(c);
         if !text.chars().all(is_visible) {
+            let host = text.split("://").nth(1).unwrap_or_default();
+            let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+            if !host.is_ascii() {
+                return fault(
+                    "its host has a character that is not ASCII",
+                    "write the host as DNS has it, with `xn--`: your browser shows it that way when you copy the address",
+                );
+            }
             return fault(
                 "it has a character that no URL can have",
                 "write such a character percent-encoded, e.g. `%20` for a blank",
