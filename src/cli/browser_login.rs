@@ -116,6 +116,15 @@ fn report(owner: &TokenOwner, done: &LoggedIn) {
     if !done.scope.is_empty() {
         print::line(&format!("scopes: {}", done.scope));
     }
+    if !done.more.is_empty() {
+        print::warning(&format!(
+            "the authorization server also granted what you were not asked for: {}",
+            done.more
+        ));
+    }
+    if !done.missing.is_empty() {
+        print::note(&format!("not granted: {}", done.missing));
+    }
     let end = done
         .expires_at
         .and_then(|end| jiff::Timestamp::from_second(end).ok());

@@ -34,6 +34,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         fresh: args.fresh,
     };
     log_in(cx, &config, &policy, way)?;
+    // The tokens of another issuer or client, which the new ones replaced.
+    print_revoked::retry(cx, &config, Prompt::Allowed, &[]);
     let status = grant::status(&cx.dirs, &policy);
     if !matches!(status, GrantStatus::Granted | GrantStatus::Managed) {
         let server = &args.server;

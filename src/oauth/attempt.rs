@@ -6,12 +6,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::address::WebAddress;
 use super::exchange::form;
-use super::scope::ScopeSet;
+use super::scope::{OFFLINE, ScopeSet};
 use crate::bridge::channel::SecretText;
 use crate::error::{Code, Error, Result};
-
-/// The scope that asks for a refresh token at `OpenID` providers.
-pub const OFFLINE: &str = "offline_access";
 
 /// The secrets of one attempt.
 #[derive(Debug)]

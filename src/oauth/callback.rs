@@ -215,13 +215,12 @@ impl Callback {
         if line.is_empty() {
             return Err("nothing was pasted".to_owned());
         }
-        let address = WebAddress::parse(line).map_err(|why| format!("the pasted text is {why}"))?;
-        if address.origin() != self.redirect.origin() || address.path() != self.redirect.path() {
-            return Err(format!(
-                "the address does not start with `{}`",
-                self.redirect()
-            ));
-        }
+        let is_own = |address: &WebAddress| {
+            address.origin() == self.redirect.origin() && address.path() == self.redirect.path()
+        };
+        let address = WebAddress::parse(line).ok().filter(is_own);
+        let address = address
+            .ok_or_else(|| format!("the address does not start with `{}`", self.redirect()))?;
         let query = address
             .as_str()
             .split_once('?')

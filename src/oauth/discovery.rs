@@ -182,7 +182,8 @@ impl Asker<'_> {
                     "cannot accept the challenge of `{}`",
                     self.server.authority()
                 );
-                Error::new(Code::OAuthFailed, what).cause(format!("its `resource_metadata` {why}"))
+                Error::new(Code::OAuthFailed, what)
+                    .cause(format!("its `resource_metadata` is {why}"))
             })?;
             places.push(place);
         }

@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 
 use super::answer::{CallbackAnswer, ExpectedAnswer};
 use super::approval::{self, LoginTerms};
-use super::attempt::{AuthorizeRequest, LoginAttempt, OFFLINE};
+use super::attempt::{AuthorizeRequest, LoginAttempt};
 use super::callback::{self, Callback, LOGIN_LIMIT};
 use super::client::{AuthMethod, ClientCredentials, ClientSource, OAuthClient, method_of};
 use super::discovery::Discovery;
@@ -20,7 +20,7 @@ use super::place::TokenPlace;
 use super::registration::{self, is_unknown_client};
 use super::registry;
 use super::renewal::{self, LOCK_LIMIT, login_id, unix_now};
-use super::scope::ScopeSet;
+use super::scope::{OFFLINE, ScopeSet};
 use super::token_answer::{GrantedToken, TokenFault};
 use crate::error::{Code, Error, Result};
 use crate::policy::KnownIssuer;
@@ -370,6 +370,7 @@ fn keep(place: &TokenPlace<'_>, item: &mut TokenItem) -> Result<()> {
     let lock = place.lock(LOCK_LIMIT)?;
     let known = place.item()?.map_or(0, |item| item.generation);
     item.generation = place.next_generation(known);
+    renewal::set_aside_other(place, item)?;
     place.keep(item)?;
     drop(lock);
     Ok(())

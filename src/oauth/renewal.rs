@@ -20,6 +20,7 @@ use super::registry;
 use super::revoke_at::at_issuer;
 use super::scope::ScopeSet;
 use super::token_answer::{GrantedToken, TokenFault};
+use super::unrevoked;
 use crate::error::{CauseKind, Code, Error, Result};
 use crate::files;
 use crate::secret::Keys;
@@ -64,10 +65,11 @@ pub fn renew(
     let Some(mut item) = place.item()? else {
         if place.is_for_client() {
             let item = obtain(place, keys, exchange, now())?;
+            set_aside_other(place, &item)?;
             place.keep(&item)?;
             return Ok(Renewed::Refreshed);
         }
-        return Err(place.login_needed("nobody has logged in"));
+        return Err(without_login(place)?);
     };
     // A newer token was not refused yet.
     let is_rejected = order.is_rejected && item.generation <= order.seen;
@@ -79,9 +81,15 @@ pub fn renew(
         check_pause(place, &item, now())?;
     }
     if item.refresh.is_none() && !place.is_for_client() {
-        return Err(place.login_needed(
-            "it cannot be refreshed: the authorization server gave no refresh token",
-        ));
+        let index = OAuthIndex::load(place.dirs)?;
+        let row = index.tokens.get(&place.name()?);
+        // A refused refresh token is not kept.
+        let why = if row.is_some_and(|row| row.failed.is_some()) {
+            "the authorization server refused to refresh it"
+        } else {
+            "it cannot be refreshed: the authorization server gave no refresh token"
+        };
+        return Err(place.login_needed(why));
     }
     let credentials = place.credentials(keys)?;
     item.refreshing = Some(now());
@@ -263,6 +271,36 @@ fn store(place: &TokenPlace<'_>, item: &TokenItem) -> Result<()> {
             }
         }
     }
+}
+
+/// Before tokens of another issuer or client are replaced by these: they are revoked later, because nobody would
+/// find them anymore. Those of the same issuer and client may end with the new ones.
+///
+/// # Errors
+/// Those of the store; `file-unusable`.
+pub fn set_aside_other(place: &TokenPlace<'_>, new: &TokenItem) -> Result<()> {
+    let old = item::read_token(place.store, &place.name()?)?;
+    let is_other = |old: &TokenItem| (&old.issuer, &old.client.id) != (&new.issuer, &new.client.id);
+    old.filter(is_other).map_or(Ok(()), |old| {
+        unrevoked::keep(place.dirs, place.store, &place.owner(), old, unix_now())
+    })
+}
+
+/// The error if there are no tokens of what the policy says now.
+///
+/// # Errors
+/// Those of the store.
+pub fn without_login(place: &TokenPlace<'_>) -> Result<Error> {
+    let other = item::read_token(place.store, &place.name()?)?;
+    Ok(place.login_needed(other.map_or_else(
+        || "nobody has logged in".to_owned(),
+        |other| {
+            format!(
+                "the login at `{}` is not for the address, the issuer and the client that the policy names now",
+                other.issuer
+            )
+        },
+    )))
 }
 
 /// The first token of a client of its own, without the user: only from an issuer that the granted

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The scope that asks for a refresh token at `OpenID` providers.
+pub const OFFLINE: &str = "offline_access";
 /// More scopes, or longer ones, are ignored: a hostile server could fill the screen.
 const SCOPES_MAX: usize = 100;
 const LENGTH_MAX: usize = 256;
@@ -48,6 +50,11 @@ impl ScopeSet {
 
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|known| known == name)
+    }
+
+    /// These scopes without those of the other set.
+    pub fn without(&self, other: &Self) -> Self {
+        Self::of(self.iter().filter(|name| !other.contains(name)))
     }
 
     /// Whether the other set has each of these scopes.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::item::{TokenItem, secret_of};
 use super::place::TokenPlace;
 use super::refresh::ask;
-use super::renewal::{RenewalOrder, unix_now};
+use super::renewal::{RenewalOrder, unix_now, without_login};
 use super::scope::ScopeSet;
 use crate::error::{Code, Error, Result};
 use crate::secret::{Secret, SecretName};
@@ -58,7 +58,7 @@ pub fn current(
     };
     let Some(item) = found else {
         if !place.is_for_client() {
-            return Err(place.login_needed("nobody has logged in"));
+            return Err(without_login(place)?);
         }
         ask(&owner, order, deadline)?;
         return read(place);

@@ -12,7 +12,7 @@ use crate::oauth::index::OAuthIndex;
 use crate::oauth::login::{self, LoginBrowser};
 use crate::oauth::owner::TokenOwner;
 use crate::oauth::place::TokenPlace;
-use crate::oauth::scope::ScopeSet;
+use crate::oauth::scope::{OFFLINE, ScopeSet};
 use crate::policy::Policy;
 use crate::store::{self, Prompt};
 
@@ -30,6 +30,10 @@ pub struct LoginManner {
 pub struct LoggedIn {
     pub issuer: String,
     pub scope: ScopeSet,
+    /// Scopes that the user was not asked for, and got.
+    pub more: ScopeSet,
+    /// Scopes that were asked for, and not granted.
+    pub missing: ScopeSet,
     /// Seconds of Unix time.
     pub expires_at: Option<i64>,
     /// Whether the token is renewed without another login.
@@ -75,8 +79,18 @@ pub fn login(
     };
     log.append(&[end])?;
     let item = done?;
+    let asked = &plan.terms.scope;
+    // A refresh token is what this scope is for; not every server names it among the granted ones.
+    let implied = ScopeSet::of(item.refresh.iter().map(|_| OFFLINE));
     Ok(Some(LoggedIn {
         issuer: item.issuer,
+        // Without scopes in the request, the authorization server chooses.
+        more: if asked.is_empty() {
+            ScopeSet::default()
+        } else {
+            item.scope.without(asked)
+        },
+        missing: asked.without(&item.scope).without(&implied),
         scope: item.scope,
         expires_at: item.expires_at,
         is_renewable: item.refresh.is_some() || place.is_for_client(),

@@ -166,3 +166,28 @@ fn a_removed_policy_leaves_no_token() {
     let listed = at.test.ok(&["secret", "list"]);
     assert!(!listed.text().contains("oauth/s"), "{listed}");
 }
+
+/// The tokens of the old client would be in nobody's hands, and valid.
+#[test]
+fn a_login_with_another_client_revokes_the_tokens_of_the_old_one() {
+    let Some((at, access)) = logged_in() else {
+        return;
+    };
+    at.control("pass");
+    at.policy("[oauth]\nclient_id = \"another\"\n");
+    let refused = at.probe(&["current", "s"]).finish();
+    let said = "is not for the address, the issuer and the client that the policy names now";
+    assert!(refused.stderr.contains(said), "{refused}");
+    at.test.secret("client/key", "machine-secret-4711-x9");
+    at.policy(&format!(
+        "[oauth]\ngrant = \"client-credentials\"\nclient_id = \"machine\"\nclient_secret = \"{{secret.KEY}}\"\n\
+         issuer = \"{}\"\nscopes = [\"read\"]\n{}",
+        at.url.trim_end_matches("/mcp"),
+        slot("KEY", "client/key")
+    ));
+    let screen = at.log_in(&[]);
+    assert!(screen.contains("revoked: the token of "), "{screen}");
+    assert!(!at.accepts(&access));
+    assert!(at.accepts(at.stored()["access"].as_str().unwrap()));
+    assert_eq!(unrevoked(&at), json!([]));
+}
