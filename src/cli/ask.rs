@@ -222,7 +222,7 @@ fn open() -> Result<File> {
 fn no_terminal(error: &io::Error) -> Error {
     Error::new(Code::NoTerminal, "cannot ask without a terminal")
         .cause(format!("`/dev/tty`: {}", io_text(error)))
-        .hint("run the command in a terminal, or see its `--help` for `--yes` or `--from-stdin`")
+        .hint("run the command in a terminal, or see its `--help` for what a script can do")
 }
 
 /// Whether a path leads to what this process has open, e.g. its stdin.

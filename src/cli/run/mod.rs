@@ -19,7 +19,7 @@ mod waits;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -152,10 +152,7 @@ struct LaunchPipeline {
     mints: Arc<MintKeeper>,
     stub: AtomicBool,
     launches: AtomicU32,
-    /// The generation of the OAuth token in use; 0 without one.
-    token: AtomicU64,
-    /// The generation of the token that the server refused for good; 0 without one.
-    refused_token: AtomicU64,
+    token: remote::TokenState,
     /// Held while the run lives: see `launch::secret_files`.
     locks: Mutex<Vec<File>>,
     work: Mutex<Option<WorkDirectory>>,
@@ -201,8 +198,7 @@ impl LaunchPipeline {
             command: args.command,
             stub: AtomicBool::new(false),
             launches: AtomicU32::new(0),
-            token: AtomicU64::new(0),
-            refused_token: AtomicU64::new(0),
+            token: remote::TokenState::default(),
             locks: Mutex::default(),
             work: Mutex::default(),
             said_ignored: AtomicBool::new(false),

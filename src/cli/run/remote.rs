@@ -1,6 +1,7 @@
 //! The part of a launch that is different for a remote server.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::LaunchPipeline;
@@ -22,6 +23,21 @@ use crate::supervise::{Prepared, Target};
 
 /// How long a start waits for a new token: less than a client waits for its first answer.
 const TOKEN_LIMIT: Duration = Duration::from_millis(6500);
+/// When a client that waits since the start has its answer.
+const ANSWER_LIMIT: Duration = Duration::from_millis(7500);
+/// The shortest wait for a refresh.
+const SHORT_LIMIT: Duration = Duration::from_millis(300);
+
+/// What a run knows of the OAuth token of its remote server.
+#[derive(Default)]
+pub(super) struct TokenState {
+    /// The generation of the token in use; 0 without one.
+    used: AtomicU64,
+    /// The generation of the token that the server refused for good; 0 without one.
+    refused: AtomicU64,
+    /// When the last refresh began that gave no answer in time.
+    late: Mutex<Option<Instant>>,
+}
 
 impl LaunchPipeline {
     /// The last steps of a preparation: the settings of the bridge.
@@ -39,7 +55,7 @@ impl LaunchPipeline {
             None
         };
         let generation = token.as_ref().map_or(0, |token| token.generation);
-        self.token.store(generation, Ordering::Relaxed);
+        self.token.used.store(generation, Ordering::Relaxed);
         let token_expires = token.as_ref().and_then(|token| token.expires_at);
         let sources = BridgeSources {
             values,
@@ -63,15 +79,16 @@ impl LaunchPipeline {
     /// The token, refreshed if it ends soon. If the authorization server cannot be reached, the one
     /// that there is: the first request that is refused asks again.
     fn current_token(&self, store: &dyn Store, policy: &Policy) -> Result<Option<OAuthToken>> {
-        let deadline = Instant::now() + TOKEN_LIMIT;
+        let began = Instant::now();
         let place = TokenPlace::new(&self.dirs, store, policy)?;
-        match token::current(&place, None, deadline) {
-            Ok(token) if token.generation == self.refused_token.load(Ordering::Relaxed) => {
+        match token::current(&place, None, began + TOKEN_LIMIT) {
+            Ok(token) if token.generation == self.token.refused.load(Ordering::Relaxed) => {
                 Err(place.login_needed("the server refused the token that is stored"))
             }
             Ok(token) => Ok(Some(token)),
             Err(error) if matches!(error.code, Code::OAuthUnreachable | Code::OAuthFailed) => {
                 tracing::warn!("{}", error.text());
+                *self.late_refresh() = Some(began);
                 token::stored(&place)
             }
             Err(error) => Err(error),
@@ -99,21 +116,34 @@ impl LaunchPipeline {
                 error.cause("it answered with status 403")
             });
         }
-        let used = self.token.load(Ordering::Relaxed);
-        let deadline = Instant::now() + TOKEN_LIMIT;
+        let used = self.token.used.load(Ordering::Relaxed);
+        let deadline = self.refresh_deadline(Instant::now());
         let store = store::open(&self.dirs, &Config::load(&self.dirs)?, Prompt::Never)?;
         let place = TokenPlace::new(&self.dirs, &*store, &policy)?;
         let renewed = token::renew(&place, used, deadline);
         if matches!(&renewed, Err(error) if error.code == Code::LoginNeeded) {
             // A session that waits for a login does not start again with it.
-            self.refused_token.store(used, Ordering::Relaxed);
+            self.token.refused.store(used, Ordering::Relaxed);
         }
         renewed.map(drop)
     }
 
+    fn late_refresh(&self) -> MutexGuard<'_, Option<Instant>> {
+        let late = self.token.late.lock();
+        late.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when a refused request waits. One that has waited at the start waits only for the rest of the time in
+    /// which its client gets an answer.
+    fn refresh_deadline(&self, now: Instant) -> Instant {
+        let late = self.late_refresh().take();
+        let rest = late.map(|began| (began + ANSWER_LIMIT).max(now + SHORT_LIMIT));
+        rest.map_or(now + TOKEN_LIMIT, |rest| rest.min(now + TOKEN_LIMIT))
+    }
+
     /// Whether the token in use was refreshed by another process, or is gone.
     pub(super) fn is_token_outdated(&self) -> bool {
-        let used = self.token.load(Ordering::Relaxed);
+        let used = self.token.used.load(Ordering::Relaxed);
         used > 0
             && OAuthIndex::load(&self.dirs).is_ok_and(|index| {
                 let owner = TokenOwner::remote(&self.server, self.profile.as_ref());
