@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
@@ -152,6 +154,9 @@ impl<'a> BridgeValues<'a> {
                         return Ok(None);
                     };
                     let piece = sendable(self.policy, &name, &secret, to)?;
+                    if to == Place::Header && filled.eq_ignore_ascii_case("basic ") {
+                        self.note_password(&name, piece);
+                    }
                     if to == Place::Url {
                         filled.extend(utf8_percent_encode(piece, RESERVED));
                     } else {
@@ -169,6 +174,21 @@ impl<'a> BridgeValues<'a> {
         let sizes = self.secrets.values();
         let sizes = sizes.map(|(name, secret)| (name.clone(), secret.expose().len()));
         sizes.max_by_key(|(_, length)| *length)
+    }
+
+    /// Masks the password that a value of Basic authentication has (RFC 7617): Base64 of `USER:PASSWORD`.
+    fn note_password(&mut self, name: &SecretLabel, value: &str) {
+        let decoded = STANDARD.decode(value.trim_end()).map(Zeroizing::new);
+        let decoded = decoded.ok();
+        let colon = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b':');
+        let password = decoded
+            .as_ref()
+            .and_then(|bytes| bytes.get(colon(bytes)? + 1..));
+        let password = password.map(|bytes| Secret::new(bytes.to_vec()));
+        let password = password.filter(|password| !password.is_weak());
+        self.env
+            .values
+            .extend(password.map(|password| (name.to_string(), password)));
     }
 
     fn note(&mut self, name: &SecretLabel, secret: &Secret, variable: &str, to: Place) {

@@ -1,5 +1,7 @@
 //! Secrets in headers: they arrive, they come out masked, and a new value is used at once.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::servers::{BEARER, RemoteServer, digest, grant, has};
@@ -133,6 +135,32 @@ fn a_rotated_secret_is_in_the_next_request_of_the_same_session() {
     let both = run.call("echo", &json!({"text": format!("{TOKEN} {NEW}")}));
     assert!(!both.contains(TOKEN) && !both.contains(NEW), "{both}");
     assert_eq!(sessions(&server), 1, "no renewal");
+    run.finish();
+    server.end();
+}
+
+/// What the server decodes is a secret, too.
+#[test]
+fn the_password_of_basic_authentication_is_masked() {
+    if !has(&["fastmcp"]) {
+        return;
+    }
+    let test = Test::new();
+    let server = RemoteServer::fastmcp(&test, &[]);
+    let value = STANDARD.encode(format!("user:{NEW}"));
+    test.secret("t/basic", &value);
+    let headers = "[headers]\nAuthorization = \"Basic {secret.BASIC}\"\n[secrets.BASIC]\nfrom = \"secret:t/basic\"\n";
+    grant(&test, "remote", &server.url, headers);
+    let mut run = test.run("remote");
+    run.initialize();
+    let seen = credentials(&mut run);
+    assert_eq!(
+        seen["hashed"]["authorization"],
+        digest(&format!("Basic {value}"))
+    );
+    let said = run.call("echo", &json!({"text": format!("{value} user:{NEW}")}));
+    assert!(!said.contains(NEW) && !said.contains(&value), "{said}");
+    assert!(said.contains("user:[secret "), "{said}");
     run.finish();
     server.end();
 }
