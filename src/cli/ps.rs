@@ -172,16 +172,28 @@ fn credentials_end(status: &Value) -> Option<String> {
     })
 }
 
-/// The host of a remote server, and until when it asked for a pause.
+/// The host of a remote server, what was agreed with it, when its OAuth token ends, and until when it asked for a
+/// pause.
 fn host(status: &Value) -> Option<String> {
     let remote = status.get("remote")?;
     let host = remote.get("host")?.as_str()?.to_owned();
-    let paused = remote.get("paused_until").and_then(Value::as_i64);
-    let until = paused.and_then(|second| jiff::Timestamp::from_second(second).ok());
     let now = jiff::Timestamp::now();
-    Some(match until.filter(|until| *until > now) {
-        Some(until) => format!("{host} (paused until {})", soon(until, now)),
-        None => host,
+    let time = |field| {
+        let second = remote.get(field).and_then(Value::as_i64)?;
+        jiff::Timestamp::from_second(second).ok()
+    };
+    let mut facts = Vec::new();
+    facts.extend(status.get("era").and_then(Value::as_str).map(str::to_owned));
+    if remote.get("session") == Some(&Value::Bool(true)) {
+        facts.push("session".to_owned());
+    }
+    facts.extend(time("token_expires").map(|end| format!("token ends {}", soon(end, now))));
+    let until = time("paused_until").filter(|until| *until > now);
+    facts.extend(until.map(|until| format!("paused until {}", soon(until, now))));
+    Some(if facts.is_empty() {
+        host
+    } else {
+        format!("{host} ({})", facts.join(", "))
     })
 }
 

@@ -86,6 +86,11 @@ fn a_session_waits_for_the_login_and_is_ended_by_the_logout() {
     assert!(run.initialize()["result"].is_object());
     assert_eq!(run.call("echo", &json!({"text": "here"})), "here");
     assert!(state()["remote"]["token_expires"].is_i64(), "{}", state());
+    let shown = test.ok(&["ps"]);
+    assert!(
+        shown.text().contains(" (legacy, session, token ends "),
+        "{shown}"
+    );
     assert_eq!(state()["secrets"][0]["name"], "oauth/remote");
 
     test.ok(&["logout", "remote"]);
