@@ -320,7 +320,8 @@ mod tests {
             ("https://a.example\\@b.example/mcp", "no URL"),
             ("https://a.example/a b", "no URL"),
             ("https://a.example/\n", "no URL"),
-            ("https://ä.example/", "no URL"),
+            ("https://ä.example/", "not ASCII"),
+            ("https://a.example/ä", "no URL"),
         ] {
             let fault = RemoteUrl::new(text).unwrap_err();
             assert!(fault.cause.contains(why), "{text}: {fault:?}");
