@@ -166,7 +166,7 @@ fn a_variable_of_the_client_in_a_header_is_passed_on() {
         "--header",
         format!("X-Key: {KEY}"),
         "--header",
-        "X-Team:${TEAM}"
+        "X-Team:${TEAM}/${UNIT}"
     ]);
     let servers = json!({"mcpServers": {"team": {"command": "npx", "args": args}}});
     let (test, _) = case(
@@ -178,5 +178,5 @@ fn a_variable_of_the_client_in_a_header_is_passed_on() {
         "its header `X-Team` has `${TEAM}`, which it takes from the environment of your client";
     assert!(ended.text().contains(note), "{ended}");
     let policy = std::fs::read_to_string(test.root().join("policies/team.toml")).unwrap();
-    assert!(policy.contains("pass = [\"TEAM\"]"), "{policy}");
+    assert!(policy.contains("pass = [\"TEAM\", \"UNIT\"]"), "{policy}");
 }

@@ -123,9 +123,10 @@ fn sent(
     for one in &call.headers {
         let word = of_word(one.word).ok_or_else(not_text)?;
         let value = header(&mut sender, judged, (one, word), &mut used);
-        if let Some(left) = value.as_deref().and_then(of_environment)
-            && program == MCP_REMOTE
-        {
+        let left = value
+            .as_deref()
+            .and_then(|text| of_environment(text).next());
+        if let Some(left) = left.filter(|_| program == MCP_REMOTE) {
             return Err(format!(
                 "its header `{}` has `{}`, which it takes from the environment of your client",
                 shown(&one.name),
@@ -159,12 +160,11 @@ fn sent(
     sender.finish(url, call.transport, headers)
 }
 
-/// The name in the first `${NAME}` of a text.
-pub(super) fn of_environment(text: &str) -> Option<&str> {
-    let at = text.find("${")?;
-    let end = at + text.get(at..)?.find('}')?;
-    let name = text.get(at + 2..end)?;
-    is_variable_name(name).then_some(name)
+/// The names in the `${NAME}` of a text.
+pub(super) fn of_environment(text: &str) -> impl Iterator<Item = &str> {
+    let after = text.split("${").skip(1);
+    let names = after.filter_map(|rest| Some(rest.split_once('}')?.0));
+    names.filter(|name| is_variable_name(name))
 }
 
 /// Whether each secret of the entry is in what is sent: in one of these words or variables.

@@ -65,9 +65,9 @@ pub(super) fn extract(
     if launch.package.as_deref() == Some(bridge_command::MCP_REMOTE) {
         // It fills in variables of its own environment.
         let words = work.extracted.command.iter();
-        let names = words.filter_map(|word| bridge_command::of_environment(word));
-        let names: Vec<_> = names.filter(|name| !work.own.contains(*name)).collect();
-        let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let names = words.flat_map(|word| bridge_command::of_environment(word));
+        let names = names.filter(|name| !work.own.contains(*name));
+        let names: Vec<String> = names.map(str::to_owned).collect();
         work.names(&names)?;
     }
     Ok(work.extracted)

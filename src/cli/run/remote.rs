@@ -137,6 +137,7 @@ impl LaunchPipeline {
     /// which its client gets an answer.
     fn refresh_deadline(&self, now: Instant) -> Instant {
         let late = self.late_refresh().take();
+        let late = late.filter(|began| now < *began + ANSWER_LIMIT);
         let rest = late.map(|began| (began + ANSWER_LIMIT).max(now + SHORT_LIMIT));
         rest.map_or(now + TOKEN_LIMIT, |rest| rest.min(now + TOKEN_LIMIT))
     }
