@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bridge_words::{BridgeCall, NoCall, WordHeader};
 use super::extracted::{Extracted, shown};
-use super::references::References;
+use super::references::{References, of_environment};
 use super::remote::{Sender, place_of};
 use crate::client::edit::NewWord;
 use crate::client::entry::ServerEntry;
 use crate::detect::{Judged, ValueSite, Verdict};
 use crate::package::{self, ParsedCommand};
-use crate::policy::template::is_variable_name;
 use crate::policy::{inherit, web};
 
 pub(super) const MCP_REMOTE: &str = "mcp-remote";
@@ -125,7 +124,7 @@ fn sent(
         let value = header(&mut sender, judged, (one, word), &mut used);
         let left = value
             .as_deref()
-            .and_then(|text| of_environment(text).next());
+            .and_then(|text| of_environment(text).into_iter().next());
         if let Some(left) = left.filter(|_| program == MCP_REMOTE) {
             return Err(format!(
                 "its header `{}` has `{}`, which it takes from the environment of your client",
@@ -158,13 +157,6 @@ fn sent(
     extracted.drop_env = used.iter().map(|name| (*name).to_owned()).collect();
     extracted.notes.extend(network_note(entry));
     sender.finish(url, call.transport, headers)
-}
-
-/// The names in the `${NAME}` of a text.
-pub(super) fn of_environment(text: &str) -> impl Iterator<Item = &str> {
-    let after = text.split("${").skip(1);
-    let names = after.filter_map(|rest| Some(rest.split_once('}')?.0));
-    names.filter(|name| is_variable_name(name))
 }
 
 /// Whether each secret of the entry is in what is sent: in one of these words or variables.

@@ -5,12 +5,12 @@
 //! the same program, arguments and variables, or there is a reason why not. The caller names the
 //! secrets, since it sees all entries.
 
-use super::bridge_command;
+use super::bridge_command::MCP_REMOTE;
 use super::collect::Extractor;
 use super::extracted::{
     Extracted, is_default, is_shell, is_whole, shown, takes_value, variable_of, without_quotes,
 };
-use super::references::References;
+use super::references::{References, of_environment};
 use super::shell_text;
 
 use crate::catalog;
@@ -62,10 +62,10 @@ pub(super) fn extract(
     work.environment(judged, references)?;
     work.names(&entry.pass)?;
     work.arguments(entry, judged, whole_line.as_deref(), references)?;
-    if launch.package.as_deref() == Some(bridge_command::MCP_REMOTE) {
+    if launch.package.as_deref() == Some(MCP_REMOTE) {
         // It fills in variables of its own environment.
         let words = work.extracted.command.iter();
-        let names = words.flat_map(|word| bridge_command::of_environment(word));
+        let names = words.flat_map(|word| of_environment(word));
         let names = names.filter(|name| !work.own.contains(*name));
         let names: Vec<String> = names.map(str::to_owned).collect();
         work.names(&names)?;

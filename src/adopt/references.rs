@@ -212,6 +212,16 @@ fn is_folder(inside: &str) -> bool {
     FOLDERS.contains(&inside) || inside.starts_with("workspaceFolder:")
 }
 
+/// The names in the `${NAME}` of a text, which some programs fill in from their environment.
+pub(super) fn of_environment(text: &str) -> Vec<&str> {
+    let name = |piece| match piece {
+        ReferencePiece::Reference(whole, inside) if whole.starts_with('$') => Some(inside),
+        _ => None,
+    };
+    let names = pieces(text).into_iter().filter_map(name);
+    names.filter(|name| is_variable_name(name)).collect()
+}
+
 fn pieces(text: &str) -> Vec<ReferencePiece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;

@@ -144,7 +144,7 @@ impl Running {
 
     /// The supervisor's status; `None` if it does not answer.
     pub fn status(&self) -> Option<Value> {
-        self.ask(ControlVerb::Status, STATUS_LIMIT).ok()
+        self.status_and_listener().map(|(status, _)| status)
     }
 
     /// The fingerprint of this secret in the running server, if it has it.

@@ -4,7 +4,6 @@
 //! memory; the program is ended with all its descendants and reaped. On Linux it also ends if this
 //! process is killed.
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -132,12 +131,7 @@ fn finish(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>
 fn end(child: &mut Child) -> io::Result<()> {
     if let Some(process) = Process::of(Pid::from_raw(child.id().cast_signed())) {
         // Descendants first, while they can still be found.
-        tree::kill_foreign(
-            Some(process),
-            &mut BTreeSet::new(),
-            &BTreeSet::new(),
-            KILL_LIMIT,
-        );
+        tree::kill_below(process, KILL_LIMIT);
     }
     child.kill()?;
     child.wait().map(drop)

@@ -20,7 +20,7 @@ impl LastingChild {
     /// # Errors
     /// The kernel's.
     pub fn start(arguments: &[&OsStr], environment: &[(&str, &OsStr)]) -> io::Result<Self> {
-        // Held meanwhile: nobody sees the process without its entry.
+        // Locked during the start, so that `running` never misses the process.
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let child = spawn::own(arguments, environment)?;
         running.extend(i32::try_from(child.id()));

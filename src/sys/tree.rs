@@ -336,6 +336,11 @@ pub fn kill_foreign(
     true
 }
 
+/// Kills everything below a process.
+pub fn kill_below(process: Process, limit: Duration) {
+    kill_foreign(Some(process), &mut BTreeSet::new(), &BTreeSet::new(), limit);
+}
+
 /// Kills one process and waits for its end. Returns whether it is gone.
 pub fn kill_one(process: Process, limit: Duration) -> bool {
     signal_if(process.pid, || process.is(), Signal::SIGKILL);

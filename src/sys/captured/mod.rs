@@ -5,7 +5,6 @@
 //! left behind may hold. What is left of its process group is killed; after the deadline, everything below it.
 //! What was read is wiped when dropped.
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -248,12 +247,7 @@ impl<'a> CapturedRun<'a> {
         // Stopped first, so that it does not start more meanwhile.
         super::ignore(killpg(pid, Signal::SIGSTOP));
         if let Some(process) = Process::of(pid) {
-            tree::kill_foreign(
-                Some(process),
-                &mut BTreeSet::new(),
-                &BTreeSet::new(),
-                KILL_LIMIT,
-            );
+            tree::kill_below(process, KILL_LIMIT);
         }
         super::ignore(killpg(pid, Signal::SIGKILL));
         self.child.kill()?;
