@@ -131,6 +131,9 @@ pub struct Credentials {
 pub enum Up {
     /// Sent once per generation; the bridge holds the refused requests until the answer.
     Rejected(Rejection),
+    /// The server refused these credentials for this request (its ID, as JSON) and did not carry it out.
+    /// Sent before the request waits for newer ones.
+    RequestRefused { generation: u64, id: String },
     /// The connection's state, sent when it changes.
     State(RemoteState),
 }

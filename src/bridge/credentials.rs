@@ -15,9 +15,12 @@ use tokio::time::timeout;
 use super::address::ServerOrigin;
 use super::channel::{CHALLENGE_LIMIT, Credentials, Rejection, Up};
 use super::fault::BridgeFault;
+use crate::session::envelope::Id;
 
 /// How long a refused request waits for a newer generation.
 const WAIT_LIMIT: Duration = Duration::from_secs(8);
+/// The longest ID that is reported (bytes).
+const ID_LIMIT: usize = 1024;
 
 /// One generation, ready for requests.
 pub struct ReadyCredentials {
@@ -124,6 +127,18 @@ impl CredentialHolder {
                 return;
             }
             changed.await;
+        }
+    }
+
+    /// Reports that a request waits for newer credentials.
+    pub fn report_request(&self, generation: u64, id: &Id) {
+        let id = id.as_bytes();
+        if id.len() <= ID_LIMIT
+            && let Ok(id) = str::from_utf8(id)
+        {
+            let id = id.to_owned();
+            // Without a supervisor this process is about to exit.
+            crate::sys::ignore(self.up.send(Up::RequestRefused { generation, id }));
         }
     }
 

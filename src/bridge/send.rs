@@ -17,6 +17,7 @@ use super::fault::{BridgeFault, plain};
 use super::http::{HttpReply, HttpRequest};
 use super::state::Bridge;
 use crate::session::answer::RequestOutcome;
+use crate::session::envelope::{Id, Scanner};
 
 /// How often a refused request is sent again. Newer credentials can have ended, too, when the request arrives: on a
 /// machine that was suspended, or with tokens of a few seconds. The supervisor says when there is no use in newer ones.
@@ -43,6 +44,17 @@ pub enum Sending {
     Link,
     /// Ends the session.
     End,
+}
+
+impl Sending {
+    /// The ID of the request that is sent.
+    fn request(&self) -> Option<Id> {
+        let Self::Message(line, _) = self else {
+            return None;
+        };
+        let envelope = Scanner::scan(line);
+        envelope.request().map(|(id, _)| id.clone())
+    }
 }
 
 impl Bridge {
@@ -72,6 +84,9 @@ impl Bridge {
             drop(reply);
             let generation = credentials.generation;
             if credentials.renewable {
+                if let Some(id) = sending.request() {
+                    self.credentials.report_request(generation, &id);
+                }
                 self.credentials.report(generation, status, challenge);
             }
             if renewals == RENEWALS_MAX || !credentials.renewable || matches!(sending, Sending::End)

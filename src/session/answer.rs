@@ -37,6 +37,19 @@ impl Unavailable {
         }
     }
 
+    /// Why a request is not answered that was in flight when its server was restarted.
+    pub fn renewed(server: &ServerName) -> Self {
+        Self {
+            code: "renewed".to_owned(),
+            server: server.clone(),
+            text: format!(
+                "mcpwrap: server `{server}` was restarted before it answered, so the outcome is unknown"
+            ),
+            hint: None,
+            store: None,
+        }
+    }
+
     /// The same, with what to do after the hint.
     pub fn then(&self, what: &str) -> Self {
         let more = |text: &String| format!("{text}; then {what}");
@@ -51,7 +64,7 @@ impl Unavailable {
 /// The outcome of a request that the server did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestOutcome {
-    /// It never reached a server.
+    /// It never reached a server, or the server refused it.
     NotSent,
     /// It reached a server that exited; its effect may have happened.
     Unknown,

@@ -15,16 +15,15 @@ mod question;
 pub mod renewal;
 mod server;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use self::answer::Unavailable;
+use self::answer::{RequestOutcome, Unavailable};
 use self::envelope::{Envelope, Id, LineKind};
 use self::fields::Fields;
 pub use self::fields::{ClientName, FailureText};
-use crate::secret::ServerName;
 
 /// The maximum number of open requests that are remembered.
 const PENDING_MAX: usize = 65_536;
@@ -275,12 +274,18 @@ impl Session {
     }
 
     /// Answers all open requests with an error, because the server is gone. Later output of that
-    /// server is dropped, so no request is answered twice.
-    pub fn fail_pending(&mut self, trouble: &Unavailable) -> Vec<u8> {
+    /// server is dropped, so no request is answered twice. `refused` has the requests that the server
+    /// is known not to have carried out.
+    pub fn fail_pending(&mut self, trouble: &Unavailable, refused: &HashSet<Id>) -> Vec<u8> {
         self.lost = Some(self.generation);
         let mut lines = self.cancel_asked(self.generation + 1, &trouble.text);
         for (id, _) in self.take_pending() {
-            lines.extend(answer::error(&id, trouble, answer::RequestOutcome::Unknown));
+            let outcome = if refused.contains(&id) {
+                RequestOutcome::NotSent
+            } else {
+                RequestOutcome::Unknown
+            };
+            lines.extend(answer::error(&id, trouble, outcome));
         }
         self.listens.clear();
         lines
@@ -361,9 +366,9 @@ impl Session {
             // bring it back alone.
             None if !self.is_established() => {
                 let then = (self.reconnect)(self.client.name.as_deref());
-                answer::error(id, &trouble.then(then), answer::RequestOutcome::NotSent)
+                answer::error(id, &trouble.then(then), RequestOutcome::NotSent)
             }
-            None => answer::error(id, trouble, answer::RequestOutcome::NotSent),
+            None => answer::error(id, trouble, RequestOutcome::NotSent),
         })
     }
 
@@ -373,19 +378,6 @@ impl Session {
         self.initialize = initialize.map(<[u8]>::to_vec);
         self.initialize_result = fields::Outcome::read(answer).result;
         self.stub_answered = true;
-    }
-
-    /// The error for a request that was in flight when its server was restarted.
-    pub fn renewed(server: &ServerName) -> Unavailable {
-        Unavailable {
-            code: "renewed".to_owned(),
-            server: server.clone(),
-            text: format!(
-                "mcpwrap: server `{server}` was restarted before it answered, so the outcome is unknown"
-            ),
-            hint: None,
-            store: None,
-        }
     }
 }
 

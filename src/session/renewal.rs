@@ -155,7 +155,7 @@ impl Session {
             ),
             ..Takeover::default()
         };
-        let trouble = Self::renewed(server);
+        let trouble = answer::Unavailable::renewed(server);
         // What the client changed since the replay, or everything without a replay.
         if self.era == Some(Era::Legacy) && self.candidate_result.is_some() {
             takeover.to_server = self.replay_changes(generation);

@@ -1,5 +1,6 @@
 //! Our end of the socket to a bridge.
 
+use std::collections::HashSet;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,12 +8,15 @@ use std::time::{Duration, Instant};
 use super::shared::{Notice, Shared};
 use crate::bridge::channel::{self, Credentials, Down, RemoteState, Settings, Up};
 use crate::error::Error;
+use crate::session::envelope::Id;
 
 /// A bridge that does not take a frame within this time is stuck.
 const SEND_LIMIT: Duration = Duration::from_secs(2);
 
 /// After an attempt to replace a token, how long until the next.
 const PAUSE: Duration = Duration::from_secs(30);
+/// How many refused requests are remembered: more than a bridge sends at the same time.
+const REFUSED_MAX: usize = 1024;
 /// A token is replaced at most this long before its end (seconds).
 const EARLY_S_MAX: u64 = 60;
 
@@ -25,6 +29,8 @@ pub(super) struct BridgeLink {
     pub state: RemoteState,
     token: Option<TokenClock>,
     pub refresh: Refresh,
+    /// The requests that the server refused with the latest credentials.
+    refused: HashSet<Id>,
 }
 
 /// The end of the OAuth token in use.
@@ -63,6 +69,7 @@ impl BridgeLink {
             state: RemoteState::default(),
             token: None,
             refresh: Refresh::Idle,
+            refused: HashSet::new(),
         };
         Ok((link, theirs))
     }
@@ -135,8 +142,22 @@ impl BridgeLink {
     /// Sends new credentials. If the bridge is stuck or gone, its guard reports that.
     pub(super) fn replace(&mut self, mut credentials: Credentials) {
         credentials.generation = self.credentials() + 1;
+        // From now on the bridge may send them again.
+        self.refused.clear();
         self.settings.credentials = credentials.clone();
         drop(channel::send(&self.socket, &Down::Credentials(credentials)));
+    }
+
+    /// Notes a request that the server did not carry out, because it refused these credentials.
+    pub(super) fn note_refused(&mut self, generation: u64, id: &str) {
+        if generation == self.credentials() && self.refused.len() < REFUSED_MAX {
+            self.refused.insert(Id::new(id.as_bytes()));
+        }
+    }
+
+    /// The requests that the bridge holds because the server refused them.
+    pub(super) const fn refused(&self) -> &HashSet<Id> {
+        &self.refused
     }
 
     /// Lets the bridge ask about the same credentials again, because the last answer was a passing

@@ -319,7 +319,7 @@ impl Input {
             } else if let Some((id, _)) = envelope.request() {
                 let trouble = match &inner.gate {
                     Gate::Answer { trouble, .. } => trouble.clone(),
-                    _ => Session::renewed(&self.shared.server),
+                    _ => answer::Unavailable::renewed(&self.shared.server),
                 };
                 let outcome = long
                     .to

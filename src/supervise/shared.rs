@@ -5,7 +5,7 @@
 //! `Inner` is not held during a write, so a client that does not read blocks only the thread that
 //! writes to it. The main thread does not write to the client; it posts to the outbox.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
@@ -19,6 +19,7 @@ use crate::mask::Masker;
 use crate::mint::live::Extension;
 use crate::secret::ServerName;
 use crate::session::answer::Unavailable;
+use crate::session::envelope::Id;
 use crate::session::{FailureText, Session};
 use crate::supervise::credentials::Refreshed;
 use crate::supervise::pipeline::{FailureJudgement, Prepared};
@@ -217,12 +218,12 @@ impl Shared {
         self.gate_moved.notify_all();
     }
 
-    /// Answers all open and future requests with this error. In one step, so that no line in
-    /// between goes to a server that is gone.
-    pub(super) fn fail(&self, trouble: Unavailable, stub: bool) {
+    /// Answers all open and future requests with this error; `refused` are known not to have been carried
+    /// out. In one step, so that no line in between goes to a server that is gone.
+    pub(super) fn fail(&self, trouble: Unavailable, stub: bool, refused: &HashSet<Id>) {
         let mut inner = self.lock();
         inner.draining = false;
-        let lines = inner.session.fail_pending(&trouble);
+        let lines = inner.session.fail_pending(&trouble, refused);
         inner.outbox.extend(lines);
         inner.gate = Gate::Answer { trouble, stub };
         drop(inner);

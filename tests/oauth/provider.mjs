@@ -5,10 +5,11 @@
 // Each token lives that many seconds. Says `ready URL KEY KEY` (the private keys of the clients `signer`
 // and `signer-rsa`, in base64), then each request to an endpoint with its grant and status. `POST /control/MODE` sets what
 // happens to token requests: `pass`, `hold-before`, `hold-after`, `refuse`,
-// `fail`; `drop`: those that wait never arrived. `no-revocation` and `hold-revocation` are about requests
+// `refuse-all` (the MCP server as well), `fail`; `drop`: those that wait never arrived. `no-revocation` and `hold-revocation` are about requests
 // to revoke. It ends with stdin.
 import { createServer } from "node:http";
 import { generateKeyPairSync, createHash } from "node:crypto";
+import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 
 const { default: Provider } = await import(pathToFileURL(`${process.env.OIDC}/lib/index.js`));
@@ -100,13 +101,19 @@ const json = (response, status, body, headers = {}) => {
   response.end(JSON.stringify(body));
 };
 
-// The MCP server: it only checks the token.
+// The MCP server: it checks the token, and answers every request but calls of `endless`.
 async function mcp(request, response) {
   const token = (request.headers.authorization ?? "").replace(/^Bearer /, "");
   const digest = createHash("sha256").update(token).digest("hex");
   const found = token && ((await provider.AccessToken.find(token)) ?? (await provider.ClientCredentials.find(token)));
-  const is_good = found && found.isValid && found.aud === resource;
+  const is_good = mode !== "refuse-all" && found && found.isValid && found.aud === resource;
   say(`mcp ${is_good ? 200 : 401} ${digest}`);
+  const asked = request.method === "POST" ? JSON.parse((await text(request)) || "{}") : {};
+  if (is_good && asked.params?.name === "endless") return say("endless");
+  if (is_good && asked.id !== undefined) {
+    const result = { protocolVersion: "2025-11-25", capabilities: { tools: {} }, serverInfo: { name: "p", version: "1" } };
+    return json(response, 200, { jsonrpc: "2.0", id: asked.id, result: asked.method === "initialize" ? result : {} });
+  }
   if (is_good) return json(response, 200, { scope: found.scope });
   const challenge = `Basic realm="a, b", Bearer resource_metadata="${origin}/resource", scope="read"`;
   return json(response, 401, {}, { "www-authenticate": challenge });
@@ -116,7 +123,7 @@ async function token(request, response) {
   const now = mode;
   say(`asked ${now}`);
   if (now === "hold-before" && (await hold()) === "drop") return request.socket.destroy();
-  if (now === "refuse") return json(response, 400, { error: "invalid_grant" });
+  if (now.startsWith("refuse")) return json(response, 400, { error: "invalid_grant" });
   if (now === "fail") return json(response, 503, {});
   if (now === "hold-after") {
     const end = response.end.bind(response);

@@ -1,6 +1,7 @@
 //! Refreshes: one for all who ask, none that loses a token.
 
 use nix::sys::signal::{Signal, kill};
+use serde_json::{Value, json};
 
 use super::{Kind, Provider, Token};
 use crate::harness::process::of_test;
@@ -177,6 +178,32 @@ fn faults_change_nothing_and_refusals_end_it() {
     assert!(ended.stderr.contains("`invalid_grant`"), "{ended}");
     assert!(ended.stderr.contains("error[login-needed]"), "{ended}");
     assert!(at.stored()["generation"].as_u64().unwrap() > first.generation);
+}
+
+/// The client may safely send again what the server refused, and nothing else.
+#[test]
+fn requests_that_were_refused_are_no_unknown_ones() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    at.policy("[oauth]\n");
+    at.log_in(&[]);
+    let mut run = at.test.run("s");
+    run.initialize();
+    let endless = run.ask("tools/call", &json!({"name": "endless"}));
+    at.said("endless");
+    at.control("refuse-all");
+    let refused = run.ask("tools/call", &json!({"name": "refused"}));
+    for (id, outcome) in [(endless, json!("unknown")), (refused, Value::Null)] {
+        let answer = run.answer(id);
+        let about = &answer["error"]["data"]["mcpwrap"];
+        assert_eq!(
+            (&about["code"], &about["outcome"]),
+            (&json!("login-needed"), &outcome),
+            "{answer}"
+        );
+    }
+    run.finish();
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Lines with several messages.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::{Talk, line, messages, trouble};
@@ -33,7 +35,7 @@ fn each_request_of_a_batch_fails_with_its_server() {
         panic!("a batch that passes as it came");
     };
     assert_eq!(answered[0].method, "tools/list");
-    let errors = messages(&talk.0.fail_pending(&trouble()));
+    let errors = messages(&talk.0.fail_pending(&trouble(), &HashSet::new()));
     let ids: Vec<_> = errors.iter().map(|error| error["id"].clone()).collect();
     assert_eq!(ids, [json!(7), json!(9)]);
     assert!(talk.0.is_drained());

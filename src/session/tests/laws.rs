@@ -1,7 +1,7 @@
 //! Properties of a session: every request of the client gets exactly one answer, whatever happens
 //! to the servers, and no request with side effects is sent twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof, proptest};
 use serde_json::{Value, json};
@@ -169,7 +169,7 @@ impl World {
             LawStep::Crash => {
                 // Its earlier lines may still arrive.
                 self.down = true;
-                let lines = messages(&self.talk.0.fail_pending(&trouble()));
+                let lines = messages(&self.talk.0.fail_pending(&trouble(), &HashSet::new()));
                 self.deliver(&lines);
             }
             LawStep::BringUp => {}

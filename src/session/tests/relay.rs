@@ -1,10 +1,12 @@
 //! IDs and answers in both directions, across generations.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::{Talk, id, line, messages, trouble};
 use crate::session::answer::STATUS_TOOL;
-use crate::session::envelope::Scanner;
+use crate::session::envelope::{Id, Scanner};
 use crate::session::{FromClient, FromServer};
 
 fn asks(number: u64) -> Value {
@@ -158,7 +160,8 @@ fn open_requests_fail_in_the_order_of_arrival() {
         talk.ask(number, "tools/call", &json!({"name": "t"}));
     }
     talk.server(1, &asks(5));
-    let failed = messages(&talk.0.fail_pending(&trouble()));
+    let refused = HashSet::from([Id::new(b"7")]);
+    let failed = messages(&talk.0.fail_pending(&trouble(), &refused));
     assert_eq!(failed[0]["params"]["requestId"], 5);
     let order: Vec<_> = failed[1..]
         .iter()
@@ -166,6 +169,10 @@ fn open_requests_fail_in_the_order_of_arrival() {
         .collect();
     assert_eq!(order, (1..=100).collect::<Vec<_>>());
     assert_eq!(failed[1]["error"]["data"]["mcpwrap"]["outcome"], "unknown");
+    assert_eq!(
+        failed[7]["error"]["data"]["mcpwrap"]["outcome"],
+        Value::Null
+    );
     assert!(talk.0.is_drained());
 }
 
@@ -173,7 +180,10 @@ fn open_requests_fail_in_the_order_of_arrival() {
 fn a_late_answer_to_a_failed_request_is_dropped() {
     let mut talk = Talk::legacy();
     talk.ask(1, "tools/call", &json!({"name": "t"}));
-    assert_eq!(messages(&talk.0.fail_pending(&trouble())).len(), 1);
+    assert_eq!(
+        messages(&talk.0.fail_pending(&trouble(), &HashSet::new())).len(),
+        1
+    );
     assert!(matches!(
         talk.server(1, &answers(&json!(1))),
         FromServer::Drop
@@ -192,7 +202,7 @@ fn a_crash_does_not_affect_a_candidate() {
     let mut talk = Talk::legacy();
     talk.bring_up(2, &super::welcome());
     let shown = sent_instead(talk.server(2, &asks(0)));
-    assert!(talk.0.fail_pending(&trouble()).is_empty());
+    assert!(talk.0.fail_pending(&trouble(), &HashSet::new()).is_empty());
     talk.take_over(2);
     assert!(matches!(
         talk.client(&answers(&shown["id"])),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Driver;
 use crate::error::Error;
 use crate::session::answer::Unavailable;
+use crate::supervise::bridge::BridgeLink;
 use crate::supervise::pipeline::{Fact, ServerExit};
 use crate::supervise::shared::{Gate, spawn_detached};
 use crate::supervise::state::{Action, KeeperEvent, ServerEnd, StandIn};
@@ -169,7 +170,12 @@ impl Driver {
     fn answer_all(&self, error: &Error, stand_in: StandIn) {
         let trouble = Unavailable::new(&self.label.server, error);
         let stub = stand_in == StandIn::Allowed && self.pipeline.has_stub();
-        self.shared.fail(trouble, stub);
+        let links = self
+            .generations
+            .iter()
+            .filter_map(|one| one.bridge.as_ref());
+        let refused = links.flat_map(BridgeLink::refused).cloned().collect();
+        self.shared.fail(trouble, stub, &refused);
     }
 
     fn explain_end(&self, generation: u32) -> ServerEnd {

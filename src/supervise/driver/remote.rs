@@ -19,13 +19,18 @@ use crate::supervise::state::KeeperEvent;
 impl Driver {
     /// Handles what a bridge says.
     pub(super) fn bridge_said(&mut self, generation: u32, up: Up) {
+        let link = self
+            .generation_mut(generation)
+            .and_then(|one| one.bridge.as_mut());
         match up {
             Up::State(state) => {
-                let link = self
-                    .generation_mut(generation)
-                    .and_then(|one| one.bridge.as_mut());
                 if let Some(link) = link {
                     link.state = state;
+                }
+            }
+            Up::RequestRefused { generation, id } => {
+                if let Some(link) = link {
+                    link.note_refused(generation, &id);
                 }
             }
             Up::Rejected(rejection) => {
