@@ -29,8 +29,8 @@ pub(super) struct BridgeLink {
     pub state: RemoteState,
     token: Option<TokenClock>,
     pub refresh: Refresh,
-    /// The requests that the server refused with the latest credentials.
-    refused: HashSet<Id>,
+    /// The requests that the server refused, and with which credentials.
+    refused: (u64, HashSet<Id>),
 }
 
 /// The end of the OAuth token in use.
@@ -69,7 +69,7 @@ impl BridgeLink {
             state: RemoteState::default(),
             token: None,
             refresh: Refresh::Idle,
-            refused: HashSet::new(),
+            refused: (0, HashSet::new()),
         };
         Ok((link, theirs))
     }
@@ -140,30 +140,44 @@ impl BridgeLink {
     }
 
     /// Sends new credentials. If the bridge is stuck or gone, its guard reports that.
-    pub(super) fn replace(&mut self, mut credentials: Credentials) {
-        credentials.generation = self.credentials() + 1;
+    pub(super) fn replace(&mut self, credentials: Credentials) {
         // From now on the bridge may send them again.
-        self.refused.clear();
+        self.refused.1.clear();
+        self.number_and_send(credentials);
+    }
+
+    fn number_and_send(&mut self, mut credentials: Credentials) {
+        credentials.generation = self.credentials() + 1;
         self.settings.credentials = credentials.clone();
         drop(channel::send(&self.socket, &Down::Credentials(credentials)));
     }
 
     /// Notes a request that the server did not carry out, because it refused these credentials.
     pub(super) fn note_refused(&mut self, generation: u64, id: &str) {
-        if generation == self.credentials() && self.refused.len() < REFUSED_MAX {
-            self.refused.insert(Id::new(id.as_bytes()));
+        if generation != self.credentials() {
+            // It is being sent with newer ones.
+            return;
+        }
+        let (of, ids) = &mut self.refused;
+        if *of != generation {
+            *of = generation;
+            ids.clear();
+        }
+        if ids.len() < REFUSED_MAX {
+            ids.insert(Id::new(id.as_bytes()));
         }
     }
 
     /// The requests that the bridge holds because the server refused them.
     pub(super) const fn refused(&self) -> &HashSet<Id> {
-        &self.refused
+        &self.refused.1
     }
 
     /// Lets the bridge ask about the same credentials again, because the last answer was a passing
     /// fault.
     pub(super) fn renumber(&mut self) {
-        self.replace(self.settings.credentials.clone());
+        // Those that were refused before are answered and not sent again.
+        self.number_and_send(self.settings.credentials.clone());
     }
 
     /// Lets the bridge answer the requests that were refused with these credentials.
