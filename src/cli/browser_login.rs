@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Sender, channel};
 
-use super::{Context, ask, print};
+use super::{Context, ask, print, print_weak};
 use crate::config::Config;
 use crate::dirs;
 use crate::error::{Code, Error, Result};
@@ -124,6 +124,9 @@ fn report(owner: &TokenOwner, done: &LoggedIn) {
     }
     if !done.missing.is_empty() {
         print::note(&format!("not granted: {}", done.missing));
+    }
+    if let Some(weakness) = done.weakness {
+        print_weak::not_masked(&owner.token(), weakness);
     }
     let end = done
         .expires_at

@@ -31,6 +31,7 @@ pub mod print;
 mod print_ended;
 mod print_revoked;
 mod print_unused;
+mod print_weak;
 pub mod ps;
 mod reloads;
 pub mod remove;

@@ -1,7 +1,7 @@
 //! The value of a secret that the user types or pipes: what looks wrong with it.
 
 use super::pasted::{has_unseen, pasted};
-use super::{ask, print};
+use super::{ask, print, print_weak};
 use crate::error::Result;
 use crate::secret::{Secret, SecretName};
 
@@ -38,10 +38,7 @@ pub(super) fn unwrapped(name: &SecretName, value: Secret, is_asked: bool) -> Res
 /// Says what will not work with a value that is stored all the same.
 pub(super) fn warn(name: &SecretName, value: &Secret) {
     if let Some(weakness) = value.weakness() {
-        let weakness = weakness.text();
-        print::warning(&format!(
-            "`{name}` is not masked, because its value {weakness}"
-        ));
+        print_weak::not_masked(&format!("`{name}`"), weakness);
     }
     if pasted(value).is_none() && has_unseen(value) {
         print::warning(&format!(

@@ -18,6 +18,7 @@ use crate::bridge::channel::SecretText;
 use crate::error::{Code, Error, Result};
 use crate::secret::{Secret, SecretName, hex};
 use crate::store::{Store, own_items};
+use crate::weak::Weakness;
 
 const VERSION: u32 = 1;
 
@@ -59,6 +60,11 @@ pub struct TokenItem {
 impl TokenItem {
     /// The version of this format.
     pub const VERSION: u32 = VERSION;
+
+    /// Why the token is not masked.
+    pub fn weakness(&self) -> Option<Weakness> {
+        secret_of(&self.access).weakness()
+    }
 
     /// Whether the token ends soon or has ended.
     pub fn is_due(&self, now: i64) -> bool {

@@ -15,6 +15,7 @@ use crate::oauth::place::TokenPlace;
 use crate::oauth::scope::{OFFLINE, ScopeSet};
 use crate::policy::Policy;
 use crate::store::{self, Prompt};
+use crate::weak::Weakness;
 
 /// How a login is done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +39,8 @@ pub struct LoggedIn {
     pub expires_at: Option<i64>,
     /// Whether the token is renewed without another login.
     pub is_renewable: bool,
+    /// Why it is not masked.
+    pub weakness: Option<Weakness>,
 }
 
 /// Logs in; `None` if the token stays. `agree` gets what is asked of whom, and whether the
@@ -83,6 +86,7 @@ pub fn login(
     // A refresh token is what this scope is for; not every server names it among the granted ones.
     let implied = ScopeSet::of(item.refresh.iter().map(|_| OFFLINE));
     Ok(Some(LoggedIn {
+        weakness: item.weakness(),
         issuer: item.issuer,
         // Without scopes in the request, the authorization server chooses.
         more: if asked.is_empty() {

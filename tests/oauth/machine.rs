@@ -3,8 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use serde_json::json;
+
 use super::{Kind, Provider};
-use crate::harness::{slot, until};
+use crate::bridge::web::{Then, Web};
+use crate::harness::{Test, slot, until};
 use crate::messages::message;
 
 /// A policy with the client credentials of this client.
@@ -60,6 +63,46 @@ fn a_wrong_secret_is_refused_and_not_repeated() {
     let ended = at.probe(&["current", "s"]).finish();
     assert_eq!(ended.code, 2, "{ended}");
     message(&at.test, "oauth-failed", &ended);
+}
+
+/// Masking it would corrupt messages, so it is not masked, and the user hears of it.
+#[test]
+fn a_weak_token_is_named() {
+    let web = Web::start(|asked, reply| {
+        let origin = format!("http://{}", asked.header("host").unwrap());
+        match asked.target.as_str() {
+            "/.well-known/oauth-authorization-server" => reply.json(
+                200,
+                "",
+                &json!({
+                    "issuer": origin, "token_endpoint": format!("{origin}/token"),
+                    "code_challenge_methods_supported": ["S256"],
+                }),
+            ),
+            "/token" => reply.json(
+                200,
+                "",
+                &json!({"access_token": "20261129", "token_type": "bearer"}),
+            ),
+            _ => reply.status(405),
+        }
+        Then::Keep
+    });
+    let test = Test::new();
+    test.secret("client/key", "machine-secret-4711-x9");
+    let text = format!(
+        "version = 1\nurl = \"{0}/mcp\"\n[oauth]\ngrant = \"client-credentials\"\nclient_id = \"machine\"\n\
+         client_secret = \"{{secret.KEY}}\"\nissuer = \"{0}\"\n{1}",
+        web.origin(),
+        slot("KEY", "client/key"),
+    );
+    test.write_policy("s", &text);
+    test.ok(&["grant", "s", "--yes"]);
+    let mut run = test.run("s");
+    run.initialize();
+    let said = "`oauth/s` is not masked, because its value has only digits";
+    run.heard(said);
+    run.finish();
 }
 
 #[test]

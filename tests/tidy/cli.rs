@@ -81,6 +81,7 @@ const CLI_SHARED: &[&str] = &[
     "print_ended",
     "print_revoked",
     "print_unused",
+    "print_weak",
     "reloads",
     "typed_secret",
     "usage",

@@ -10,7 +10,7 @@ use crate::adopt::approval::{AdoptApproval, Withheld};
 use crate::adopt::names::Names;
 use crate::adopt::plan::AdoptPlan;
 use crate::adopt::round::Round;
-use crate::cli::{Context, print};
+use crate::cli::{Context, print, print_weak};
 use crate::client::entry::entries;
 use crate::detect;
 use crate::error::{Error, printable};
@@ -73,10 +73,7 @@ pub(super) fn step(cx: &Context, step: &AdoptStep<'_>) {
                 store::backend(*kind).noun
             ));
         }
-        AdoptStep::Weak(name, weakness) => print::warning(&format!(
-            "`{name}` is not masked, because its value {}",
-            weakness.text()
-        )),
+        AdoptStep::Weak(name, weakness) => print_weak::not_masked(&format!("`{name}`"), *weakness),
         AdoptStep::Adopted {
             number,
             count,

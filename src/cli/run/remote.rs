@@ -54,6 +54,11 @@ impl LaunchPipeline {
         } else {
             None
         };
+        if let Some(token) = &token
+            && let Some(weakness) = token.access.weakness()
+        {
+            self.say_weak(&format!("`{}`", token.name), weakness);
+        }
         let generation = token.as_ref().map_or(0, |token| token.generation);
         self.token.used.store(generation, Ordering::Relaxed);
         let token_expires = token.as_ref().and_then(|token| token.expires_at);

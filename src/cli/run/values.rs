@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::LaunchPipeline;
-use crate::cli::print;
+use crate::cli::print_weak;
 use crate::config::Config;
 use crate::error::Result;
 use crate::grant::Grant;
@@ -17,6 +17,7 @@ use crate::policy::Policy;
 use crate::store::source::StoreNetwork;
 use crate::store::types::LocalValues;
 use crate::store::{SecretItem, Store};
+use crate::weak::Weakness;
 
 impl LaunchPipeline {
     /// The values of the policy's variables in their order, and the credentials that were made for them.
@@ -81,12 +82,16 @@ impl LaunchPipeline {
                 continue;
             };
             // An empty value is no value.
-            if !value.is_empty() && self.said_unmasked().insert(label.to_string()) {
-                print::warning(&format!(
-                    "`{label}` is not masked, because its value {}",
-                    weakness.text()
-                ));
+            if !value.is_empty() {
+                self.say_weak(&format!("`{label}`"), weakness);
             }
+        }
+    }
+
+    /// Warns of a weak value, once in a session.
+    pub(super) fn say_weak(&self, secret: &str, weakness: Weakness) {
+        if self.said_unmasked().insert(secret.to_owned()) {
+            print_weak::not_masked(secret, weakness);
         }
     }
 

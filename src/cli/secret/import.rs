@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
 use crate::audit::Event;
-use crate::cli::{Context, ask, print};
+use crate::cli::{Context, ask, print, print_weak};
 use crate::config::Config;
 use crate::env_file;
 use crate::error::{Code, EXIT_NO, Error, Result};
@@ -90,11 +90,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         for (change, print) in changes.iter().zip(prints) {
             print::line(&format!("stored: {} (fingerprint {print})", change.name));
             if let Some(weakness) = change.item.value.weakness() {
-                let weakness = weakness.text();
-                print::warning(&format!(
-                    "`{}` is not masked, because its value {weakness}",
-                    change.name
-                ));
+                print_weak::not_masked(&format!("`{}`", change.name), weakness);
             }
         }
         print::note(&format!(
