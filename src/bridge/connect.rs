@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::address::{HttpProxy, ServerOrigin};
-use super::fault::{BridgeFault, causes};
+use super::fault::{BridgeFault, CHECK_NETWORK, causes};
 use super::peer::{Peer, TcpLink};
 use crate::files::io_text;
 use crate::host::is_loopback;
@@ -144,6 +144,7 @@ impl Connector {
 
 fn unreachable(to: &ServerOrigin, reason: &str) -> BridgeFault {
     BridgeFault::not_sent(format!("cannot reach {}: {reason}", to.host_and_port()))
+        .hint(CHECK_NETWORK)
 }
 
 fn tls_fault(to: &ServerOrigin, error: &io::Error) -> BridgeFault {

@@ -96,8 +96,11 @@ impl CredentialHolder {
     ///
     /// # Errors
     /// Why nothing can be sent.
-    pub fn current(&self) -> Result<Rc<ReadyCredentials>, &'static str> {
-        self.held.borrow().current.clone()
+    pub fn current(&self) -> Result<Rc<ReadyCredentials>, BridgeFault> {
+        let current = self.held.borrow().current.clone();
+        current.map_err(|why| {
+            BridgeFault::refused(why).hint("check `url` and `[headers]` in the policy")
+        })
     }
 
     /// Takes a newer generation.
@@ -185,7 +188,8 @@ impl CredentialHolder {
         timeout(WAIT_LIMIT, decided).await.unwrap_or_else(|_| {
             Err(BridgeFault::refused(
                 "the server refused the credentials, and no newer ones arrived in time",
-            ))
+            )
+            .hint("try again"))
         })
     }
 }

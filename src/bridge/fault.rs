@@ -9,6 +9,17 @@ use crate::secret::ServerName;
 use crate::session::answer::{self, RequestOutcome, Unavailable};
 use crate::session::envelope::Id;
 
+/// What helps if there is something else at the address.
+pub const CHECK_URL: &str = "check the URL in the policy";
+/// What helps if there may be a server of another transport.
+pub const CHECK_TRANSPORT: &str = "check `url` and `transport` in the policy";
+/// What helps if nothing answers at the address.
+pub const CHECK_NETWORK: &str = "check the network and the URL in the policy";
+/// What helps if a server fails now and then.
+pub const IF_AGAIN: &str = "if this happens again, tell the operator of the server";
+/// What helps if a server answers against the rules of MCP or HTTP.
+pub const BREAKS_RULES: &str = "tell the operator of the server";
+
 /// What went wrong with one exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BridgeFault {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use super::body::Decoding;
 use super::connect::{Connector, Received};
-use super::fault::{BridgeFault, causes};
+use super::fault::{BREAKS_RULES, BridgeFault, IF_AGAIN, causes};
 use super::peer::Peer;
 
 /// The longest head of an answer (bytes).
@@ -111,7 +111,7 @@ impl HttpClient {
 
     fn failed(&self, reason: &str) -> BridgeFault {
         let host = self.connector.origin.host_and_port();
-        BridgeFault::unknown(format!("the connection to {host} failed: {reason}"))
+        BridgeFault::unknown(format!("the connection to {host} failed: {reason}")).hint(IF_AGAIN)
     }
 
     async fn take_idle(&self) -> Option<Connection> {
@@ -158,7 +158,7 @@ impl HttpClient {
         let (head, incoming) = answer.into_parts();
         let host = &self.connector.origin.host_and_port();
         let decoding = Decoding::of(&head.headers)
-            .map_err(|why| BridgeFault::unknown(format!("{host} {why}")))?;
+            .map_err(|why| BridgeFault::unknown(format!("{host} {why}")).hint(BREAKS_RULES))?;
         Ok(HttpReply {
             status: head.status,
             idle_limit: idle_limit(&head.headers),
@@ -272,29 +272,39 @@ impl HttpReply {
                 }
                 return Ok(None);
             };
-            let host = |lease: &Option<(Rc<HttpClient>, Connection)>| {
-                let client = lease.as_ref().map(|(client, _)| client);
-                client.map_or_else(String::new, |client| {
-                    client.connector.origin.host_and_port()
-                })
-            };
             let frame = frame.map_err(|error| {
-                let host = host(&self.lease);
-                BridgeFault::unknown(format!(
-                    "the connection to {host} failed: {}",
-                    causes(&error)
-                ))
+                let (host, reason) = (self.host(), causes(&error));
+                BridgeFault::unknown(format!("the connection to {host} failed: {reason}"))
+                    .hint(IF_AGAIN)
             })?;
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
             let decoded = self.decoding.take(piece);
-            let decoded = decoded
-                .map_err(|why| BridgeFault::unknown(format!("{} {why}", host(&self.lease))))?;
+            let decoded = decoded.map_err(|why| {
+                BridgeFault::unknown(format!("{} {why}", self.host())).hint(BREAKS_RULES)
+            })?;
             if !decoded.is_empty() {
                 return Ok(Some(decoded));
             }
         }
+    }
+
+    /// Host and port of the server; empty at the end of the body.
+    fn host(&self) -> String {
+        let client = self.lease.as_ref().map(|(client, _)| client);
+        client.map_or_else(String::new, |client| {
+            client.connector.origin.host_and_port()
+        })
+    }
+
+    /// `what` takes more than `limit` (bytes), perhaps with others that are open.
+    pub fn too_long(&self, what: &str, limit: usize) -> BridgeFault {
+        let (host, limit) = (self.host(), limit >> 20);
+        BridgeFault::unknown(format!(
+            "{host} sent {what} that does not fit in {limit} MiB"
+        ))
+        .hint("ask it for less at once")
     }
 
     /// The length of the body, as the server says (bytes); 0 if it does not.
@@ -312,7 +322,7 @@ impl HttpReply {
         let mut body = Vec::new();
         while let Some(piece) = self.chunk().await? {
             if body.len() + piece.len() > limit {
-                return Err(BridgeFault::unknown("the server's answer is too long"));
+                return Err(self.too_long("an answer", limit));
             }
             body.extend_from_slice(&piece);
         }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::deliver::{ClientRequest, with_id};
-use super::fault::BridgeFault;
+use super::fault::{BridgeFault, IF_AGAIN};
 use super::send::{Sending, refusal_body};
 use super::state::{Bridge, OpenRequest, Wire};
 use super::streamable::{Attempt, SESSION, names_session};
@@ -100,6 +100,7 @@ impl Bridge {
         BridgeFault::not_sent(format!(
             "{host} lost the session, and a new one failed: {reason}"
         ))
+        .hint(IF_AGAIN)
     }
 
     async fn begin_again(self: &Rc<Self>) -> Result<(), BridgeFault> {

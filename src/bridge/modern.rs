@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::deliver::{ClientRequest, ExpectedAnswers, StreamRole};
-use super::fault::BridgeFault;
+use super::fault::{BREAKS_RULES, BridgeFault, IF_AGAIN};
 use super::send::Sending;
 use super::state::Bridge;
 use super::stream::EventStream;
@@ -179,9 +179,12 @@ impl Bridge {
             });
             return Attempt::Answer(answer.to_string().into_bytes(), None);
         }
-        Attempt::Fault(BridgeFault::not_sent(format!(
-            "{host} speaks only older revisions of MCP than the client (HTTP status {status})"
-        )))
+        Attempt::Fault(
+            BridgeFault::not_sent(format!(
+                "{host} speaks only older revisions of MCP than the client (HTTP status {status})"
+            ))
+            .hint("use a client that speaks older revisions, too"),
+        )
     }
 
     /// Keeps a subscription open; its end is the server's result or refusal.
@@ -242,14 +245,17 @@ impl Bridge {
                 Err(BridgeFault::not_sent(format!(
                     "{} ended the subscription before it began",
                     self.host()
-                )))
+                ))
+                .hint(IF_AGAIN))
             };
         }
         if reply.status.is_success() {
             let body = super::stream::json_body(&mut reply, &self.meter).await?;
             let answer = self.deliver(role, body).await;
-            let missing =
-                || BridgeFault::not_sent(format!("{} opened no subscription", self.host()));
+            let missing = || {
+                BridgeFault::not_sent(format!("{} opened no subscription", self.host()))
+                    .hint(BREAKS_RULES)
+            };
             return answer.map(Some).ok_or_else(missing);
         }
         let is_temporary = reply.status.is_server_error() && role.is_acknowledged;

@@ -13,7 +13,7 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::deliver::ClientRequest;
-use super::fault::BridgeFault;
+use super::fault::{BridgeFault, IF_AGAIN};
 use super::lines::StdinLine;
 use super::send::is_unsent;
 use super::state::{Bridge, OpenRequest, RequestKey, Wire};
@@ -40,7 +40,8 @@ pub async fn dispatch(bridge: Rc<Bridge>, mut lines: mpsc::Receiver<StdinLine>) 
             StdinLine::Line(line) => take_line(&bridge, &places, line).await,
             StdinLine::TooLong(envelope) => {
                 if let Some((id, _)) = envelope.request() {
-                    let fault = BridgeFault::not_sent("the request is too long");
+                    let fault =
+                        BridgeFault::not_sent("the request is too long").hint("send less at once");
                     bridge.output.write(fault.answer(id, &bridge.server)).await;
                 }
             }
@@ -175,10 +176,10 @@ impl Bridge {
         }
         let answered = if request.method == "server/discover" {
             let late = || {
-                Err(BridgeFault::unknown(format!(
-                    "{} does not answer in time",
-                    self.host()
-                )))
+                Err(
+                    BridgeFault::unknown(format!("{} does not answer in time", self.host()))
+                        .hint(IF_AGAIN),
+                )
             };
             timeout(DISCOVER_LIMIT, self.exchange(&request))
                 .await
@@ -270,7 +271,10 @@ impl Bridge {
             request,
             hyper::StatusCode::NOT_FOUND,
             None,
-            Attempt::Fault(BridgeFault::not_sent("the server speaks only HTTP+SSE")),
+            Attempt::Fault(
+                BridgeFault::not_sent("the server speaks only HTTP+SSE")
+                    .hint("use a client that speaks older revisions, too"),
+            ),
         );
         Some(attempt.settled().map(|(line, _)| line))
     }

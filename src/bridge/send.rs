@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::address::ServerOrigin;
 use super::credentials::{ReadyCredentials, asks_for_others, challenges};
-use super::fault::{BridgeFault, plain};
+use super::fault::{BREAKS_RULES, BridgeFault, CHECK_URL, plain};
 use super::http::{HttpReply, HttpRequest};
 use super::state::Bridge;
 use crate::session::answer::RequestOutcome;
@@ -24,8 +24,6 @@ use crate::session::envelope::{Id, Scanner};
 const RENEWALS_MAX: u32 = 2;
 /// How many redirects of one request are followed.
 const REDIRECTS_MAX: u32 = 3;
-/// What helps if there is something else at the address.
-pub const CHECK_URL: &str = "check the URL in the policy";
 /// How much of a refusal is read (bytes).
 const REFUSAL_BYTES_MAX: usize = 1 << 20;
 /// How long a refusal may take.
@@ -69,7 +67,7 @@ impl Bridge {
     ) -> Result<HttpReply, BridgeFault> {
         let mut renewals = 0;
         loop {
-            let credentials = self.credentials.current().map_err(BridgeFault::refused)?;
+            let credentials = self.credentials.current()?;
             let mut reply = self.send_with(sending, extra, &credentials).await?;
             let challenge = challenges(&reply.headers);
             let is_refused = reply.status == StatusCode::UNAUTHORIZED
@@ -103,7 +101,8 @@ impl Bridge {
         let (host, server) = (self.host(), &self.server);
         if !credentials.headers.is_empty() || credentials.renewable {
             let text = format!("{host} refused the credentials (HTTP status {status})");
-            return BridgeFault::refused(text);
+            return BridgeFault::refused(text)
+                .hint("check `[headers]` and `[oauth]` in the policy");
         }
         BridgeFault::refused(format!(
             "{host} asks for a token (HTTP status {status}), and the policy has none"
@@ -144,8 +143,9 @@ impl Bridge {
         match sending {
             Sending::Message(_, Some(path)) => {
                 let text = format!("{}{path}", self.http.connector.origin.shown());
-                text.parse()
-                    .map_err(|_| BridgeFault::not_sent("the server named an invalid address"))
+                text.parse().map_err(|_| {
+                    BridgeFault::not_sent("the server named an invalid address").hint(BREAKS_RULES)
+                })
             }
             _ => Ok(credentials.url.clone()),
         }
@@ -175,7 +175,8 @@ impl Bridge {
             .hint(CHECK_URL)),
             _ => Err(BridgeFault::not_sent(format!(
                 "{host} redirects to an invalid address (HTTP status {status})"
-            ))),
+            ))
+            .hint(CHECK_URL)),
         }
     }
 

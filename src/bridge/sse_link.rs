@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::address::ServerOrigin;
 use super::deliver::{ClientRequest, ExpectedAnswers, StreamRole};
-use super::fault::{BridgeFault, plain};
+use super::fault::{BREAKS_RULES, BridgeFault, CHECK_TRANSPORT, IF_AGAIN, plain};
 use super::send::{Sending, refusal_body, resolve};
 use super::state::{Bridge, Wire};
 use super::stream::EventStream;
@@ -34,9 +34,10 @@ impl Bridge {
         let opened = timeout(ENDPOINT_LIMIT, self.endpoint()).await;
         let host = self.host();
         let (endpoint, stream) = opened.unwrap_or_else(|_| {
-            Err(BridgeFault::not_sent(format!(
-                "{host} named no address for messages in time"
-            )))
+            Err(
+                BridgeFault::not_sent(format!("{host} named no address for messages in time"))
+                    .hint(CHECK_TRANSPORT),
+            )
         })?;
         // The session's number comes with the answer to `initialize`.
         let epoch = {
@@ -59,7 +60,8 @@ impl Bridge {
             refusal_body(&mut reply).await;
             return Err(BridgeFault::not_sent(format!(
                 "{host} opened no stream of events (HTTP status {status})"
-            )));
+            ))
+            .hint(CHECK_TRANSPORT));
         }
         let mut stream = EventStream::new(reply, &self.meter);
         while let Some(event) = stream.next().await? {
@@ -68,13 +70,14 @@ impl Bridge {
                 return Ok((self.endpoint_path(&text)?, stream));
             }
         }
-        Err(BridgeFault::not_sent(format!(
-            "{host} named no address for messages"
-        )))
+        Err(
+            BridgeFault::not_sent(format!("{host} named no address for messages"))
+                .hint(CHECK_TRANSPORT),
+        )
     }
 
     fn endpoint_path(&self, reference: &str) -> Result<String, BridgeFault> {
-        let credentials = self.credentials.current().map_err(BridgeFault::refused)?;
+        let credentials = self.credentials.current()?;
         let url = resolve(&credentials.url, reference);
         let origin = url.as_ref().and_then(ServerOrigin::of);
         let path = url.as_ref().and_then(|url| url.path_and_query());
@@ -86,11 +89,13 @@ impl Bridge {
                 "{} wants messages at {}, where no credentials are sent",
                 self.host(),
                 plain(&origin.shown())
-            ))),
+            ))
+            .hint(BREAKS_RULES)),
             _ => Err(BridgeFault::not_sent(format!(
                 "{} named an invalid address for messages",
                 self.host()
-            ))),
+            ))
+            .hint(BREAKS_RULES)),
         }
     }
 
@@ -133,7 +138,10 @@ impl Bridge {
 
     /// Sends a request over HTTP+SSE and waits for its answer.
     pub async fn attempt_sse(self: &Rc<Self>, request: &ClientRequest) -> Attempt {
-        let ended = || BridgeFault::unknown(format!("{} ended its stream of events", self.host()));
+        let ended = || {
+            BridgeFault::unknown(format!("{} ended its stream of events", self.host()))
+                .hint(IF_AGAIN)
+        };
         let mut endpoint = self.legacy.borrow().endpoint.clone();
         if endpoint.is_none() && request.method == "initialize" {
             if let Err(fault) = self.open_link().await {

@@ -37,20 +37,26 @@ impl EventStream {
         self.reader.retry()
     }
 
+    fn too_long(&self) -> BridgeFault {
+        self.reply.too_long("an event", MESSAGE_BYTES_MAX)
+    }
+
     /// The next event with data; `None` at the end of the stream.
     ///
     /// # Errors
     /// The connection's, or an event is too long.
     pub async fn next(&mut self) -> Result<Option<SseEvent>, BridgeFault> {
-        let too_long = || BridgeFault::unknown("an event of the server is too long");
         loop {
             if !self.rest.is_empty() {
                 let mut input: &[u8] = &self.rest;
-                let event = self.reader.next(&mut input).map_err(|_| too_long())?;
+                let event = self.reader.next(&mut input);
+                let Ok(event) = event else {
+                    return Err(self.too_long());
+                };
                 let used = self.rest.len() - input.len();
                 self.rest.advance(used);
                 if !self.share.set(self.reader.buffered()) {
-                    return Err(too_long());
+                    return Err(self.too_long());
                 }
                 if let Some(event) = event {
                     return Ok(Some(event));
@@ -74,7 +80,7 @@ pub async fn json_body(reply: &mut HttpReply, meter: &Meter) -> Result<ServerTex
     while let Some(piece) = reply.chunk().await? {
         body.push(&piece, reply.announced_bytes());
         if !share.set(body.len()) {
-            return Err(BridgeFault::unknown("the server's answer is too long"));
+            return Err(reply.too_long("an answer", MESSAGE_BYTES_MAX));
         }
     }
     Ok(body)

@@ -12,9 +12,9 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::deliver::{ClientRequest, ExpectedAnswers, StreamRole};
-use super::fault::{BridgeFault, error_code, error_for, plain};
+use super::fault::{BREAKS_RULES, BridgeFault, CHECK_URL, IF_AGAIN, error_code, error_for, plain};
 use super::http::HttpReply;
-use super::send::{CHECK_URL, Sending, refusal_body, retry_after};
+use super::send::{Sending, refusal_body, retry_after};
 use super::state::Bridge;
 use super::stream::{EventStream, json_body};
 use crate::error::Code;
@@ -123,6 +123,7 @@ impl Bridge {
                 let answer = self.deliver(&mut role, body).await;
                 answer.ok_or_else(|| {
                     BridgeFault::unknown(format!("{host} did not answer the request"))
+                        .hint(BREAKS_RULES)
                 })
             }
             "text/event-stream" => {
@@ -133,7 +134,8 @@ impl Bridge {
                 let status = reply.status.as_u16();
                 Err(BridgeFault::unknown(format!(
                     "{host} did not answer the request (HTTP status {status})"
-                )))
+                ))
+                .hint(BREAKS_RULES))
             }
             other => Err(BridgeFault::unknown(format!(
                 "{host} answered with `{}` and not with a message of MCP",
@@ -164,7 +166,8 @@ impl Bridge {
                     Ok(Some(_)) => {}
                     Ok(None) => {
                         let host = self.host();
-                        break BridgeFault::unknown(format!("{host} ended its answer too early"));
+                        break BridgeFault::unknown(format!("{host} ended its answer too early"))
+                            .hint(IF_AGAIN);
                     }
                     Err(fault) => break fault,
                 }
@@ -250,10 +253,13 @@ impl Bridge {
         } else {
             BridgeFault::not_sent(text.trim_end())
         };
-        let fault = match status.as_u16() {
-            404 | 405 | 410 if !has_session => fault.hint(CHECK_URL),
-            _ => fault,
-        };
+        let fault = fault.hint(match status.as_u16() {
+            404 | 405 | 410 if !has_session => CHECK_URL,
+            401 | 403 => "see with the provider what the credentials may do",
+            _ if pause.is_some() => "try again after that time",
+            500.. => IF_AGAIN,
+            _ => "check `url` and `[headers]` in the policy",
+        });
         let attempt = match error_for(&request.id, &body) {
             Some(line) => Attempt::Answer(line, None),
             None => Attempt::Fault(fault),
@@ -269,7 +275,8 @@ impl Bridge {
                 let known = versions.join(", ");
                 return Attempt::Fault(BridgeFault::not_sent(format!(
                     "{host} speaks only newer revisions of MCP than the client (server: {known})"
-                )));
+                ))
+                .hint("update the client"));
             }
             return match status.as_u16() {
                 400 | 404 | 405 => Attempt::Other(Box::new(attempt)),

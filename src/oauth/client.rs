@@ -171,6 +171,7 @@ impl OAuthClient {
 fn absent(field: &str) -> Error {
     Error::new(Code::OAuthFailed, "cannot authenticate the OAuth client")
         .cause(format!("the policy gives no `{field}` for it"))
+        .hint("add it below `[oauth]` or `[mint.NAME]` in the policy")
 }
 
 #[cfg(test)]

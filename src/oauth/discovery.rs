@@ -184,6 +184,7 @@ impl Asker<'_> {
                 );
                 Error::new(Code::OAuthFailed, what)
                     .cause(format!("its `resource_metadata` is {why}"))
+                    .hint("tell the operator of the server; its OAuth metadata is wrong")
             })?;
             places.push(place);
         }
@@ -244,7 +245,9 @@ impl Asker<'_> {
                 "cannot use the authorization server of `{}`",
                 self.server.authority()
             );
-            Error::new(Code::OAuthFailed, what).cause(format!("its address is {why}"))
+            Error::new(Code::OAuthFailed, what)
+                .cause(format!("its address is {why}"))
+                .hint("if its documentation names another one, write it as `issuer` below `[oauth]` in the policy")
         })?;
         let path = base.path().trim_end_matches('/');
         let mut paths = vec![format!("{OAUTH}{path}"), format!("{OPENID}{path}")];
@@ -277,10 +280,12 @@ impl Asker<'_> {
 
 /// The error for an answer that says the other side has a fault.
 pub fn has_fault(authority: &str, answer: &ExchangeAnswer) -> Error {
-    Error::new(Code::OAuthUnreachable, format!("cannot ask `{authority}`")).cause_of(
-        CauseKind::Unreachable,
-        format!("it answers with HTTP status {}", answer.status),
-    )
+    Error::new(Code::OAuthUnreachable, format!("cannot ask `{authority}`"))
+        .cause_of(
+            CauseKind::Unreachable,
+            format!("it answers with HTTP status {}", answer.status),
+        )
+        .hint("try again in a few minutes")
 }
 
 /// Whether metadata is about this authorization server.

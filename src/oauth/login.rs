@@ -72,6 +72,11 @@ pub fn plan(
     if client.is_none() {
         registration::address(&discovery.issuer)?;
     }
+    // What cannot be used is refused before the user is asked.
+    discovery.issuer.endpoints()?;
+    if !place.is_for_client() {
+        discovery.issuer.authorization()?;
+    }
     let redirect = callback::form(place.rules.redirect.as_deref());
     let redirect = (!place.is_for_client()).then_some(redirect);
     let terms = LoginTerms {
@@ -272,7 +277,12 @@ impl Login<'_> {
                 } else {
                     format!(": {text}")
                 };
-                let error = failed().cause(format!("the authorization server says `{code}`{text}"));
+                let error = failed()
+                    .cause(format!("the authorization server says `{code}`{text}"))
+                    .hint(format!(
+                        "to try again, run `{}`",
+                        self.place.owner().login_command()
+                    ));
                 return Err(TokenFault {
                     error: Box::new(error),
                     code: Some(code),

@@ -105,6 +105,24 @@ fn the_client_is_that_of_the_policy_or_its_document() {
     assert_eq!(home.plan(&script).unwrap_err().code, Code::OAuthFailed);
 }
 
+/// The user is not asked, and no client is registered, for a login that cannot end well.
+#[test]
+fn unusable_endpoints_are_refused_before_the_question() {
+    for (field, value) in [
+        ("token_endpoint", json!("http://as.example/token")),
+        ("token_endpoint", json!(null)),
+        ("authorization_endpoint", json!("authorize")),
+        ("revocation_endpoint", json!("https://u@as.example/revoke")),
+    ] {
+        let home = Home::new("");
+        let script = internet(&json!({field: value}));
+        let error = home.plan(&script).unwrap_err();
+        assert_eq!(error.code, Code::OAuthFailed);
+        assert!(error.reasons().contains(field), "{error}");
+        assert!(!script.asked().contains(&format!("POST {REGISTER}")));
+    }
+}
+
 /// Without them, there is no refresh token.
 #[test]
 fn what_a_known_issuer_needs_in_addition_is_sent() {

@@ -132,7 +132,9 @@ impl IssuerMetadata {
     pub fn endpoint(&self, name: &str, value: Option<&String>) -> Result<WebAddress> {
         let wrong = |why: &str| {
             let what = format!("cannot use the authorization server `{}`", self.issuer);
-            Error::new(Code::OAuthFailed, what).cause(format!("its `{name}` is {why}"))
+            Error::new(Code::OAuthFailed, what)
+                .cause(format!("its `{name}` is {why}"))
+                .hint("tell the operator of the authorization server; its metadata is wrong")
         };
         let value = value.ok_or_else(|| wrong("missing"))?;
         WebAddress::parse(value).map_err(wrong)

@@ -230,10 +230,10 @@ impl<'a> TokenPlace<'a> {
                 Ok(()) => return Ok(lock),
                 Err(TryLockError::Error(error)) => return Err(failed(Problem::Io(error))),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                    return Err(Error::new(Code::OAuthUnreachable, what).cause_of(
-                        CauseKind::Unreachable,
-                        "another process is refreshing it and has no answer yet",
-                    ));
+                    let error = Error::new(Code::OAuthUnreachable, what);
+                    let why = "another process is refreshing it and has no answer yet";
+                    let error = error.cause_of(CauseKind::Unreachable, why);
+                    return Err(error.hint("try again in a few seconds"));
                 }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
             }

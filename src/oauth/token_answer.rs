@@ -58,6 +58,9 @@ struct TokenBody {
     id_token: Option<SecretText>,
 }
 
+/// What helps if the policy is right.
+const TELL: &str = "if it happens again, tell the operator of the authorization server";
+
 /// Reads an answer. `what` was not done if it is a refusal; `sent`: the secrets of the request, which
 /// a message must not repeat.
 ///
@@ -70,25 +73,31 @@ pub fn read(
     sent: &[&str],
 ) -> Result<GrantedToken, TokenFault> {
     let failed = |cause: String| Error::new(Code::OAuthFailed, what).cause(cause);
+    let broken = |cause: String| failed(cause).hint(TELL);
     if answer.status == 429 || answer.status >= 500 {
         return Err(has_fault(authority, answer).context(what).into());
     }
     if let Some(code) = code_of(answer) {
         let error = failed(said(answer, sent));
-        let hint = "check the ID of the client in the policy, and its secret or key";
+        let hint = match code.as_str() {
+            "invalid_client" => "check the ID of the client in the policy, and its secret or key",
+            "invalid_scope" => "check `scopes` below `[oauth]` or `[mint.NAME]` in the policy",
+            "invalid_target" => "check `resource` below `[oauth]` or `[mint.NAME]` in the policy",
+            _ => TELL,
+        };
         return Err(TokenFault {
-            error: Box::new(error.hint_if((code == "invalid_client").then_some(hint))),
+            error: Box::new(error.hint(hint)),
             code: Some(code),
         });
     }
     if !answer.is_success() {
-        return Err(failed(said(answer, sent)).into());
+        return Err(broken(said(answer, sent)).into());
     }
     let body: TokenBody = serde_json::from_str(answer.body.as_str())
-        .map_err(|_| failed(format!("the answer of `{authority}` has no token")))?;
+        .map_err(|_| broken(format!("the answer of `{authority}` has no token")))?;
     let kind = body.token_type.unwrap_or_else(|| "bearer".to_owned());
     if !kind.eq_ignore_ascii_case("bearer") {
-        return Err(failed(format!(
+        return Err(broken(format!(
             "`{authority}` grants tokens of another type than `Bearer`"
         ))
         .into());
@@ -100,7 +109,7 @@ pub fn read(
             && text.bytes().all(|byte| byte.is_ascii_graphic())
     };
     if !is_token(&body.access_token) {
-        return Err(failed(format!(
+        return Err(broken(format!(
             "the token of `{authority}` cannot stand in a header"
         ))
         .into());

@@ -128,7 +128,7 @@ fn an_endless_event() {
         while reply.raw(&part) {}
         Then::Close
     });
-    fails(&mut driver, "an event of the server is too long");
+    fails(&mut driver, "sent an event that does not fit in 256 MiB");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn an_endless_body() {
         while reply.raw(&part) {}
         Then::Close
     });
-    fails(&mut driver, "the server's answer is too long");
+    fails(&mut driver, "sent an answer that does not fit in 256 MiB");
 }
 
 #[test]

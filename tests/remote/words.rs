@@ -46,6 +46,21 @@ fn each_wrong_address_has_one_hint() {
             "check the URL in the policy",
         ),
         (
+            "403",
+            "answered with HTTP status 403 Forbidden",
+            "see with the provider what the credentials may do",
+        ),
+        (
+            "422",
+            "answered with HTTP status 422 Unprocessable Entity",
+            "check `url` and `[headers]` in the policy",
+        ),
+        (
+            "500",
+            "answered with HTTP status 500 Internal Server Error; the outcome of the request is unknown",
+            "if this happens again, tell the operator of the server",
+        ),
+        (
             "307",
             "redirects more than 3 times",
             "check the URL in the policy",
@@ -65,6 +80,15 @@ fn each_wrong_address_has_one_hint() {
         let error = format!("error[{code}]: server `s`: {host} {reason}");
         assert_eq!(said, [error, format!("hint: {hint}")], "{path}");
     }
+    let free = Web::start(|_, _| Then::Close).port;
+    let error = format!(
+        "error[remote-failed]: server `s`: cannot reach 127.0.0.1:{free}: connection refused"
+    );
+    let hint = "hint: check the network and the URL in the policy".to_owned();
+    assert_eq!(
+        said(&test, &format!("http://127.0.0.1:{free}/")),
+        [error, hint]
+    );
     let said = said(&test, &format!("https://{host}/404"));
     let error = format!(
         "error[remote-failed]: server `s`: cannot reach {host}: it ended the connection before TLS was set up"

@@ -46,9 +46,12 @@ impl Exchange for ProcessExchange {
                 .hint(
                     "check the network; only network settings that `mcpwrap config network` approved are used",
                 )),
-            Ok(WireAnswer::Refused(why)) => Err(Error::new(Code::OAuthFailed, what()).cause(why)),
+            Ok(WireAnswer::Refused(why)) => Err(Error::new(Code::OAuthFailed, what())
+                .cause(why)
+                .hint("check `url`, `[oauth]` and `[mint]` in the policy")),
             Err(error) => Err(Error::new(Code::OAuthUnreachable, what())
-                .cause_of(CauseKind::Unreachable, io_text(&error))),
+                .cause_of(CauseKind::Unreachable, io_text(&error))
+                .hint("try again in a few seconds")),
         }
     }
 }
