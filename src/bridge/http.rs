@@ -110,8 +110,18 @@ impl HttpClient {
     }
 
     fn failed(&self, reason: &str) -> BridgeFault {
-        let host = self.connector.origin.host_and_port();
+        let host = self.host();
         BridgeFault::unknown(format!("the connection to {host} failed: {reason}")).hint(IF_AGAIN)
+    }
+
+    /// The answer has an encoding that cannot be read.
+    fn undecoded(&self, why: &str) -> BridgeFault {
+        BridgeFault::unknown(format!("{} {why}", self.host())).hint(BREAKS_RULES)
+    }
+
+    /// Host and port of the server.
+    fn host(&self) -> String {
+        self.connector.origin.host_and_port()
     }
 
     async fn take_idle(&self) -> Option<Connection> {
@@ -156,16 +166,15 @@ impl HttpClient {
         connection: Connection,
     ) -> Result<HttpReply, BridgeFault> {
         let (head, incoming) = answer.into_parts();
-        let host = &self.connector.origin.host_and_port();
-        let decoding = Decoding::of(&head.headers)
-            .map_err(|why| BridgeFault::unknown(format!("{host} {why}")).hint(BREAKS_RULES))?;
+        let decoding = Decoding::of(&head.headers).map_err(|why| self.undecoded(&why))?;
         Ok(HttpReply {
             status: head.status,
             idle_limit: idle_limit(&head.headers),
             headers: head.headers,
             incoming,
             decoding,
-            lease: Some((Rc::clone(self), connection)),
+            client: Rc::clone(self),
+            connection: Some(connection),
         })
     }
 
@@ -246,7 +255,9 @@ pub struct HttpReply {
     idle_limit: Duration,
     incoming: Incoming,
     decoding: Decoding,
-    lease: Option<(Rc<HttpClient>, Connection)>,
+    client: Rc<HttpClient>,
+    /// Used again after the end of the body.
+    connection: Option<Connection>,
 }
 
 impl HttpReply {
@@ -267,40 +278,26 @@ impl HttpReply {
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, BridgeFault> {
         loop {
             let Some(frame) = self.incoming.frame().await else {
-                if let Some((client, connection)) = self.lease.take() {
-                    client.give_back(connection, self.idle_limit);
+                if let Some(connection) = self.connection.take() {
+                    self.client.give_back(connection, self.idle_limit);
                 }
                 return Ok(None);
             };
-            let frame = frame.map_err(|error| {
-                let (host, reason) = (self.host(), causes(&error));
-                BridgeFault::unknown(format!("the connection to {host} failed: {reason}"))
-                    .hint(IF_AGAIN)
-            })?;
+            let frame = frame.map_err(|error| self.client.failed(&causes(&error)))?;
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
             let decoded = self.decoding.take(piece);
-            let decoded = decoded.map_err(|why| {
-                BridgeFault::unknown(format!("{} {why}", self.host())).hint(BREAKS_RULES)
-            })?;
+            let decoded = decoded.map_err(|why| self.client.undecoded(&why))?;
             if !decoded.is_empty() {
                 return Ok(Some(decoded));
             }
         }
     }
 
-    /// Host and port of the server; empty at the end of the body.
-    fn host(&self) -> String {
-        let client = self.lease.as_ref().map(|(client, _)| client);
-        client.map_or_else(String::new, |client| {
-            client.connector.origin.host_and_port()
-        })
-    }
-
     /// `what` takes more than `limit` (bytes), perhaps with others that are open.
     pub fn too_long(&self, what: &str, limit: usize) -> BridgeFault {
-        let (host, limit) = (self.host(), limit >> 20);
+        let (host, limit) = (self.client.host(), limit >> 20);
         BridgeFault::unknown(format!(
             "{host} sent {what} that does not fit in {limit} MiB"
         ))

@@ -72,13 +72,12 @@ pub fn read(
     what: &str,
     sent: &[&str],
 ) -> Result<GrantedToken, TokenFault> {
-    let failed = |cause: String| Error::new(Code::OAuthFailed, what).cause(cause);
-    let broken = |cause: String| failed(cause).hint(TELL);
+    let failed = |cause: String, hint| Error::new(Code::OAuthFailed, what).cause(cause).hint(hint);
+    let broken = |cause| failed(cause, TELL);
     if answer.status == 429 || answer.status >= 500 {
         return Err(has_fault(authority, answer).context(what).into());
     }
     if let Some(code) = code_of(answer) {
-        let error = failed(said(answer, sent));
         let hint = match code.as_str() {
             "invalid_client" => "check the ID of the client in the policy, and its secret or key",
             "invalid_scope" => "check `scopes` below `[oauth]` or `[mint.NAME]` in the policy",
@@ -86,7 +85,7 @@ pub fn read(
             _ => TELL,
         };
         return Err(TokenFault {
-            error: Box::new(error.hint(hint)),
+            error: Box::new(failed(said(answer, sent), hint)),
             code: Some(code),
         });
     }

@@ -5,8 +5,8 @@
 // Each token lives that many seconds. Says `ready URL KEY KEY` (the private keys of the clients `signer`
 // and `signer-rsa`, in base64), then each request to an endpoint with its grant and status. `POST /control/MODE` sets what
 // happens to token requests: `pass`, `hold-before`, `hold-after`, `refuse`,
-// `refuse-all` (the MCP server as well), `fail`; `drop`: those that wait never arrived. `no-revocation` and `hold-revocation` are about requests
-// to revoke. It ends with stdin.
+// `refuse-all` (the MCP server as well), `fail`; `drop`: those that wait never arrived.
+// `no-revocation` and `hold-revocation` are about requests to revoke. It ends with stdin.
 import { createServer } from "node:http";
 import { generateKeyPairSync, createHash } from "node:crypto";
 import { text } from "node:stream/consumers";
