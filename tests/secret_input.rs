@@ -212,3 +212,17 @@ fn the_terminal_is_as_before_after_ctrl_c() {
         assert!(code > 128, "{code}: {screen}");
     }
 }
+
+/// A shell without job control starts programs in the background like this.
+#[test]
+fn ctrl_c_ends_a_prompt_where_the_signal_was_ignored() {
+    let test = Test::new();
+    test.init();
+    let ignoring = ["sh", "-c", "trap '' INT; exec \"$0\" \"$@\""];
+    let mut terminal = test.terminal_through(&ignoring, &["secret", "set", "a/b"]);
+    terminal.enter_hidden("half a value\u{3}");
+    terminal.until_echo_is(true);
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 130, "{screen}");
+    assert!(!screen.contains("terminal"), "{screen}");
+}

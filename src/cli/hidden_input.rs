@@ -14,7 +14,7 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use crate::sys::signal::Collecting;
+use crate::sys::signal::{self, Collecting};
 
 /// The longest value (bytes).
 const BYTES_MAX: usize = 64 * 1024;
@@ -56,12 +56,13 @@ pub(super) fn read(mut terminal: &File, prompt: &str) -> io::Result<Entered> {
         terminal.write_all(b"\n")?;
         match found? {
             PromptEnd::Entered(entered) => return Ok(entered),
-            // Its default action ends or stops the process here.
+            PromptEnd::Signal(Signal::SIGTSTP) => raise(Signal::SIGTSTP)?,
+            // Ends the process here, also where a shell that started it in the background set the signal
+            // to be ignored: somebody pressed the key at this prompt.
             PromptEnd::Signal(signal) => {
+                signal::release(&[signal])?;
                 raise(signal)?;
-                if signal != Signal::SIGTSTP {
-                    return Err(io::ErrorKind::Interrupted.into());
-                }
+                return Err(io::ErrorKind::Interrupted.into());
             }
         }
     }

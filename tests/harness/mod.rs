@@ -273,12 +273,17 @@ impl Test {
 
     /// Runs a command on its own terminal.
     pub(crate) fn terminal(&self, args: &[&str]) -> Terminal<'_> {
-        Terminal::new(self, args, &[])
+        Terminal::new(self, &[], args, &[])
+    }
+
+    /// Runs a command on its own terminal, started by another program.
+    pub(crate) fn terminal_through(&self, before: &[&str], args: &[&str]) -> Terminal<'_> {
+        Terminal::new(self, before, args, &[])
     }
 
     /// Runs a command on its own terminal, below a process that has these variables.
     pub(crate) fn terminal_below(&self, args: &[&str], above: &[(&str, &str)]) -> Terminal<'_> {
-        Terminal::new(self, args, above)
+        Terminal::new(self, &[], args, above)
     }
 
     /// A command below a process that has these variables, which it does not have itself.

@@ -23,13 +23,20 @@ pub(crate) struct Terminal<'a> {
 }
 
 impl<'a> Terminal<'a> {
-    /// `above`: variables that only the process above the command has.
-    pub(crate) fn new(test: &'a Test, args: &[&str], above: &[(&str, &str)]) -> Self {
+    /// `before`: words of a command that starts mcpwrap, which may be none. `above`: variables that only the
+    /// process above the command has.
+    pub(crate) fn new(
+        test: &'a Test,
+        before: &[&str],
+        args: &[&str],
+        above: &[(&str, &str)],
+    ) -> Self {
         let pair = nix::pty::openpty(None, None).unwrap();
         let path = nix::unistd::ttyname(&pair.slave).unwrap();
         let mut command = test.command(fake_server());
         command
             .arg(format!("on-terminal={}", path.display()))
+            .args(before)
             .arg(test.program())
             .args(args);
         let mut command = apart(&command, above);
