@@ -54,7 +54,7 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
         "HOST",
         "SECRETS",
     ];
-    print::wide_table(&head, states.iter().map(row));
+    print::table(&head, states.iter().map(row));
     0
 }
 

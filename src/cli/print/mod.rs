@@ -122,18 +122,18 @@ pub fn json(value: &serde_json::Value) {
     line(&shown);
 }
 
-/// A table with many columns: where a word would be broken, each row is a paragraph.
-pub fn wide_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+/// A table without borders, on stdout, as wide as the terminal. Long cells are wrapped; where a word would be
+/// broken, each row is a paragraph instead.
+pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
     if narrowest(head, &rows) > usize::from(columns()) {
         paragraphs(head, &rows);
     } else {
-        table(head, rows);
+        columned(head, &rows);
     }
 }
 
-/// A table without borders, on stdout, as wide as the terminal. Long cells are wrapped.
-pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+fn columned(head: &[&str], rows: &[Vec<String>]) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head);
     for row in rows {
