@@ -17,7 +17,7 @@ use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::StoreKind;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
-use crate::invocation;
+use crate::invocation::{self, Terminal};
 use crate::ops::actor::Actor;
 use crate::ops::approve::approve_all;
 use crate::ops::secrets::{SecretChange, record_and_store};
@@ -154,16 +154,16 @@ fn policies(
     let new: Vec<_> = new
         .filter(|new| new.approval == AdoptApproval::New)
         .collect();
+    let terminal = Terminal::new(dirs);
+    // What was shown is approved, whatever is in the file by now.
     let resolved = parallel::map(&new, |new| {
-        let policy = crate::policy::load(dirs, &new.server, None)?;
-        let resolved = invocation::resolve(&policy, dirs);
-        Ok((policy, resolved))
+        invocation::resolve_for_grant(&new.policy, dirs, &terminal)
     });
     let mut approved = Vec::new();
     for (new, resolved) in new.iter().zip(resolved) {
-        match resolved? {
-            (policy, Ok(resolved)) => approved.push((policy, resolved)),
-            (_, Err(error)) => step(AdoptStep::NotGranted(&new.server, error)),
+        match resolved {
+            Ok(resolved) => approved.push((new.policy.clone(), resolved)),
+            Err(error) => step(AdoptStep::NotGranted(&new.server, error)),
         }
     }
     approve_all(dirs, &approved, keys, actor)

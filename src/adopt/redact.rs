@@ -4,6 +4,7 @@
 //! values in gives the text byte for byte.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use serde::{Deserialize, Serialize};
@@ -39,12 +40,21 @@ pub struct Cut {
     pub text: String,
 }
 
-/// Finds the values in texts, all of them in one pass.
+/// Fewer forms are searched one by one: that takes less time than to make an automaton.
+const SEARCHED_TOGETHER_MIN: usize = 8;
+
+/// Finds the values in texts, many of them in one pass.
 #[derive(Debug)]
 pub struct Cutter {
     /// The spellings of the values.
     forms: Vec<(String, RedactedPiece)>,
-    search: Option<AhoCorasick>,
+    search: FormSearch,
+}
+
+#[derive(Debug)]
+enum FormSearch {
+    Each,
+    Together(AhoCorasick),
 }
 
 impl Cutter {
@@ -57,20 +67,31 @@ impl Cutter {
             }
             forms.push((cut.text.clone(), RedactedPiece::Secret(cut.name.clone())));
         }
-        // A text is searched a few times: the automaton that is made fastest is the fastest.
-        let mut builder = AhoCorasick::builder();
-        builder.kind(Some(AhoCorasickKind::NoncontiguousNFA));
-        let search = builder.build(forms.iter().map(|(form, _)| form)).ok();
+        let automaton = (forms.len() >= SEARCHED_TOGETHER_MIN).then(|| {
+            // A text is searched a few times: the automaton that is made fastest is the fastest.
+            let mut builder = AhoCorasick::builder();
+            builder.kind(Some(AhoCorasickKind::NoncontiguousNFA));
+            builder.build(forms.iter().map(|(form, _)| form)).ok()
+        });
+        let search = automaton.flatten();
+        let search = search.map_or(FormSearch::Each, FormSearch::Together);
         Self { forms, search }
     }
 
     /// Where the values are, each with its piece, in order. Of two that overlap, the longer one counts.
     fn find(&self, text: &str) -> BTreeMap<usize, (usize, &RedactedPiece)> {
-        let found = self.search.iter();
-        let found = found.flat_map(|search| search.find_overlapping_iter(text));
-        let mut found: Vec<_> = found
-            .map(|one| (one.range(), one.pattern().as_usize()))
-            .collect();
+        let mut found: Vec<(Range<usize>, usize)> = match &self.search {
+            FormSearch::Together(search) => search
+                .find_overlapping_iter(text)
+                .map(|one| (one.range(), one.pattern().as_usize()))
+                .collect(),
+            FormSearch::Each => {
+                let forms = self.forms.iter().enumerate();
+                forms
+                    .flat_map(|(n, (form, _))| overlapping(text, form).map(move |range| (range, n)))
+                    .collect()
+            }
+        };
         found.sort_by_key(|(range, form)| (std::cmp::Reverse(range.len()), *form, range.start));
         let mut taken: BTreeMap<usize, (usize, &RedactedPiece)> = BTreeMap::new();
         for (range, form) in found {
@@ -116,6 +137,16 @@ impl Cutter {
         })
         .collect()
     }
+}
+
+/// Every occurrence of a form that is not empty, also one that overlaps another.
+fn overlapping<'a>(text: &'a str, form: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let start = from + text.get(from..)?.find(form)?;
+        from = text.ceil_char_boundary(start + 1);
+        Some(start..start + form.len())
+    })
 }
 
 /// Cuts the values out of a text, the longest first.
@@ -181,6 +212,27 @@ mod tests {
             .collect();
         assert!(!format!("{texts:?}").contains("value") && !format!("{texts:?}").contains("uote"));
         assert_eq!(pieces.len() - texts.len(), 4);
+    }
+
+    #[test]
+    fn one_by_one_and_together_find_the_same() {
+        let cuts = ["a", "éa", "aéa", "éé", "aéaé"].map(|text| Cut {
+            name: SecretName::new("a").unwrap(),
+            text: text.to_owned(),
+        });
+        let each = Cutter::new(&cuts);
+        assert!(matches!(each.search, FormSearch::Each));
+        let automaton = AhoCorasick::new(cuts.iter().map(|cut| &cut.text)).unwrap();
+        let together = Cutter {
+            forms: each.forms.clone(),
+            search: FormSearch::Together(automaton),
+        };
+        for bits in 0..1 << 8_u8 {
+            let text: String = (0..8)
+                .map(|n| if bits >> n & 1 == 0 { 'a' } else { 'é' })
+                .collect();
+            assert_eq!(each.find(&text), together.find(&text), "{text}");
+        }
     }
 
     #[test]

@@ -59,11 +59,15 @@ impl Round {
         Self::plan(dirs, files, filter, keys, program)
     }
 
-    /// Plans the same files again with the keys, on which the final names of secrets depend.
+    /// Plans the same files again with the keys, on which the final names of secrets depend if the store
+    /// has any.
     ///
     /// # Errors
     /// Those of the index.
     pub fn with_keys(self, dirs: &Dirs, keys: Keys, program: &str) -> Result<Self> {
+        if !self.names.has_stored() {
+            return Ok(self);
+        }
         Self::plan(dirs, self.files, self.filter, Some(keys), program)
     }
 

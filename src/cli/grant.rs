@@ -3,6 +3,7 @@
 use super::{Context, ask, print, verifying};
 use crate::config::Config;
 use crate::error::{EXIT_ERROR, EXIT_NO, Error, Result};
+use crate::invocation::Terminal;
 use crate::ops::actor::actor;
 use crate::ops::again::{self, Recalled};
 use crate::ops::approve::{self, Approval};
@@ -97,7 +98,7 @@ fn needs(cx: &Context, policy: &Policy) {
             remote.host()
         ));
     }
-    for note in needs::notes(&cx.dirs, policy) {
+    for note in needs::notes(&cx.dirs, policy, &Terminal::new(&cx.dirs)) {
         print::note(&note);
     }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::file::{FileRole, only_root_changes};
-use super::resolve::resolve_on;
+use super::resolve::resolve_in;
 use super::sealed::Invocation;
-use super::{account, stores};
+use super::stores;
+use super::terminal::Terminal;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy::Policy;
@@ -26,8 +27,9 @@ pub fn managed(policy: &Policy, dirs: &Dirs) -> Result<Invocation> {
             ..Invocation::default()
         });
     }
-    let mut invocation = resolve_on(policy, dirs, PATH.as_ref())?.invocation;
-    invocation.env = account::variables(dirs);
+    let terminal = Terminal::with_path(dirs, PATH.as_ref());
+    let mut invocation = resolve_in(policy, dirs, &terminal)?.invocation;
+    invocation.env = terminal.account;
     invocation.stores = stores;
     let untrusted = |path: &Path, why: &str| {
         Error::new(

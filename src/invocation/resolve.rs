@@ -1,6 +1,5 @@
 //! Resolves a command in the user's terminal: from words to files, PATH, variables and directory.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::directory::{code_of, workspace_decides};
@@ -8,7 +7,8 @@ use super::file::{FileRole, SealedFile, head};
 use super::interpreter::{CodeArguments, is_path, is_url};
 use super::sealed::{Invocation, Resolved};
 use super::search_path::{self, SearchPath};
-use super::{account, container, module, shebang, shim, stores, uncovered, version};
+use super::terminal::Terminal;
+use super::{container, module, shebang, shim, stores, uncovered, version};
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
@@ -26,45 +26,40 @@ const INTERPRETERS_MAX: usize = 4;
 /// `program-not-found`, `program-not-executable`; `command-not-fixed` if the client's working
 /// directory would decide what runs; `file-unusable`.
 pub fn resolve(policy: &Policy, dirs: &Dirs) -> Result<Resolved> {
+    resolve_for_grant(policy, dirs, &Terminal::new(dirs))
+}
+
+/// [`resolve`] for one of many policies, in a terminal that was read before.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_for_grant(policy: &Policy, dirs: &Dirs, terminal: &Terminal) -> Result<Resolved> {
     let mut resolved = if policy.remote.is_some() {
         Resolved::default()
     } else {
-        let path = dirs::server_variable("PATH").unwrap_or_default();
-        resolve_on(policy, dirs, &path)?
+        resolve_in(policy, dirs, terminal)?
     };
     (resolved.invocation.stores, resolved.stores) = stores::seal(policy, dirs)?;
     Ok(resolved)
 }
 
-/// [`resolve`] with another PATH.
-pub(super) fn resolve_on(policy: &Policy, dirs: &Dirs, path: &OsStr) -> Result<Resolved> {
-    Resolver::new(policy, dirs, path)?.resolve()
-}
-
-/// The program that a name starts in the user's terminal, without links and shims.
-pub fn locate(name: &str, dirs: &Dirs) -> Option<PathBuf> {
-    let path = SearchPath::new(&dirs::server_variable("PATH")?, None).entries;
-    let found = search(name, &path).ok()?;
-    let target = match shim::of(&found) {
-        None => found,
-        Some(shim) => shim.target(name, dirs.home(), &path)?,
-    };
-    target.canonicalize().ok()
+/// Resolves the command alone, without the stores that the policy names.
+pub(super) fn resolve_in(policy: &Policy, dirs: &Dirs, terminal: &Terminal) -> Result<Resolved> {
+    Resolver::new(policy, dirs, terminal)?.resolve()
 }
 
 struct Resolver<'a> {
     policy: &'a Policy,
     dirs: &'a Dirs,
+    terminal: &'a Terminal,
     /// The working directory, if the policy fixes it.
     directory: Option<PathBuf>,
-    temporary: Option<PathBuf>,
     path: SearchPath,
     files: Vec<SealedFile>,
 }
 
 impl<'a> Resolver<'a> {
-    fn new(policy: &'a Policy, dirs: &'a Dirs, path: &OsStr) -> Result<Self> {
-        let temporary = dirs::server_variable("TMPDIR").map(PathBuf::from);
+    fn new(policy: &'a Policy, dirs: &'a Dirs, terminal: &'a Terminal) -> Result<Self> {
         let path = match policy.env.set.get("PATH") {
             // The user wrote it: nothing is left out.
             Some(set) => SearchPath {
@@ -73,7 +68,7 @@ impl<'a> Resolver<'a> {
                     .collect(),
                 dropped: Vec::new(),
             },
-            None => SearchPath::new(path, temporary.as_deref()),
+            None => terminal.path.clone(),
         };
         let directory = match &policy.cwd {
             Cwd::Private | Cwd::Client => None,
@@ -90,8 +85,8 @@ impl<'a> Resolver<'a> {
         Ok(Self {
             policy,
             dirs,
+            terminal,
             directory,
-            temporary,
             path,
             files: Vec::new(),
         })
@@ -115,9 +110,9 @@ impl<'a> Resolver<'a> {
         self.arguments(&code)?;
         self.refuse_ambiguous()?;
         let home = self.dirs.home();
-        let mut env = account::variables(self.dirs);
+        let mut env = self.terminal.account.clone();
         if policy.tier == Tier::User {
-            env.extend(account::of_terminal());
+            env.extend(self.terminal.own.clone());
         }
         let engine = policy
             .command
@@ -216,7 +211,7 @@ impl<'a> Resolver<'a> {
             return;
         }
         if let Some(dir) = program.parent() {
-            self.path.put_first(dir, self.temporary.as_deref());
+            self.path.put_first(dir, self.terminal.temporary.as_deref());
         }
     }
 

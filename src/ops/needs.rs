@@ -3,12 +3,13 @@
 //! Without mcpwrap a server inherited all of them. One that is missing may be silent: another cluster,
 //! another account, no screen. Nothing is changed here; the user sees what to write into the policy.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use crate::detect::{self, ValueSite};
 use crate::dirs::{self, Dirs};
 use crate::error::printable;
-use crate::invocation;
+use crate::invocation::{self, Terminal};
 use crate::package;
 use crate::policy::{Policy, ambient, inherit};
 
@@ -47,33 +48,33 @@ const SHOWN_MAX: usize = 12;
 /// A longer value is not shown (bytes).
 const VALUE_BYTES_MAX: usize = 200;
 
-/// What the user should know about the environment of a server that was just approved.
-pub fn notes(dirs: &Dirs, policy: &Policy) -> Vec<String> {
-    proposals(policy, &missing(dirs, policy))
+/// What the user should know about the environment of a server that was just approved in this terminal.
+pub fn notes(dirs: &Dirs, policy: &Policy, terminal: &Terminal) -> Vec<String> {
+    proposals(policy, &missing(dirs, policy, terminal))
 }
 
 /// The names of the variables that the server reads and does not get.
 pub fn names(dirs: &Dirs, policy: &Policy) -> Vec<String> {
-    missing(dirs, policy).into_keys().collect()
+    missing(dirs, policy, &Terminal::new(dirs))
+        .into_keys()
+        .collect()
 }
 
 /// Those of this terminal, with their values.
-fn missing(dirs: &Dirs, policy: &Policy) -> BTreeMap<String, String> {
+fn missing(dirs: &Dirs, policy: &Policy, terminal: &Terminal) -> BTreeMap<String, String> {
     let nothing = BTreeMap::new();
     if policy.remote.is_some() {
         return nothing;
     }
-    let Ok(resolved) = invocation::resolve(policy, dirs) else {
-        return nothing;
-    };
+    // Most servers read none of the variables: their commands are not resolved.
+    let resolved = LazyCell::new(|| invocation::resolve_for_grant(policy, dirs, terminal).ok());
     let launch = package::parse(&policy.command);
     if launch.registry == package::Registry::Image {
         // A container gets only what its command names.
         return nothing;
     }
     let gets = |name: &str| {
-        resolved.invocation.env.contains_key(name)
-            || policy.env.set.contains_key(name)
+        policy.env.set.contains_key(name)
             || policy.secrets.contains_key(name)
             || launch.env.iter().any(|(own, _)| own == name)
             || policy.env.pass.iter().any(|own| own == name)
@@ -94,7 +95,10 @@ fn missing(dirs: &Dirs, policy: &Policy) -> BTreeMap<String, String> {
     // The files of a launcher say nothing about what it downloads.
     let is_own = launch.registry == package::Registry::Local;
     let code = if is_own {
-        resolved.invocation.code()
+        match &*resolved {
+            Some(resolved) => resolved.invocation.code(),
+            None => return nothing,
+        }
     } else {
         Vec::new()
     };
@@ -103,6 +107,13 @@ fn missing(dirs: &Dirs, policy: &Policy) -> BTreeMap<String, String> {
         found.as_ref().is_some_and(|found| found.contains(name)) || ambient::usual(&words, name)
     };
     set.retain(|name, _| read(name));
+    if set.is_empty() {
+        return set;
+    }
+    let Some(resolved) = &*resolved else {
+        return nothing;
+    };
+    set.retain(|name, _| !resolved.invocation.env.contains_key(name));
     set.into_iter().take(SHOWN_MAX).collect()
 }
 

@@ -10,7 +10,7 @@ use crate::cli::{Context, ask, pin_report, print, verifying};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::grant;
-use crate::invocation;
+use crate::invocation::{self, Terminal};
 use crate::oauth::index::OAuthIndex;
 use crate::oauth::owner::TokenOwner;
 use crate::ops::actor::Actor;
@@ -50,7 +50,7 @@ pub(super) fn approve(
         grant_it(cx, (actor, keys), policy)?;
     }
     let policy = policy::load(&cx.dirs, &policy.server, None)?;
-    for note in needs::notes(&cx.dirs, &policy) {
+    for note in needs::notes(&cx.dirs, &policy, &Terminal::new(&cx.dirs)) {
         print::note(&note);
     }
     if !logins(cx, &policy)?.is_empty() {

@@ -26,10 +26,11 @@ use crate::audit::{Event, NewRecord, Outcome};
 use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::ops::actor::{Actor, actor};
-use crate::secret::Keys;
+use crate::policy::Policy;
+use crate::secret::{Keys, ServerName};
 use crate::settings::AgentAct;
 use crate::store::{self, Prompt, Store};
-use crate::{adopt, ops, program};
+use crate::{adopt, ops, parallel, policy, program};
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -75,6 +76,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let actor = consent(args, cx, &config, Event::Adopt)?;
     let program = program::path(dirs)?;
     let mut selection = args.selection();
+    // Where nobody is waited for, the plan that is shown is carried out. Without the lock it is made again.
+    let is_at_once = args.yes && !args.dry_run && !args.oauth;
+    let lock = is_at_once.then(|| adopt::lock(dirs).ok()).flatten();
     let mut first = Round::new(dirs, &selection, None, &program)?;
     let mut opened = None;
     if !args.dry_run && !first.plan.files.is_empty() {
@@ -101,6 +105,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         if args.dry_run || args.no_pin {
             return Ok(code);
         }
+        drop(lock);
         return Ok(code.max(resume::pins(args, cx, &config, actor, &first)?));
     };
     if !args.yes && !ask::confirm(&question(cx, &first, args.no_pin))? {
@@ -111,28 +116,37 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.oauth {
         selection.logins = LoginChoice::Done(logins.done.clone());
     }
-    let lock = adopt::lock(dirs)?;
-    let round = Round::new(dirs, &selection, Some(keys.clone()), &program)?;
-    logins.print_left(cx, &first);
-    if !round.is_covered_by(&first, actor) {
-        logins.print_unused(&BTreeSet::new());
-        return Err(Error::new(
-            Code::ClientConfigChanged,
-            "aborted: the files changed after the plan was shown",
-        )
-        .cause("a client or another `mcpwrap adopt` changed a file; nothing was changed here")
-        .hint("run `mcpwrap adopt` again"));
-    }
-    if round.plan.files.is_empty() {
-        if args.oauth && first.logins().next().is_some() {
+    let (round, lock) = if let Some(lock) = lock {
+        (first, lock)
+    } else {
+        let lock = adopt::lock(dirs)?;
+        let round = Round::new(dirs, &selection, Some(keys.clone()), &program)?;
+        logins.print_left(cx, &first);
+        if !round.is_covered_by(&first, actor) {
             logins.print_unused(&BTreeSet::new());
-            print::note("nothing was changed");
+            return Err(changed_since());
+        }
+        if round.plan.files.is_empty() {
+            if args.oauth && first.logins().next().is_some() {
+                logins.print_unused(&BTreeSet::new());
+                print::note("nothing was changed");
+                return Ok(exit_code(&round));
+            }
+            print::note("nothing to do: another `mcpwrap adopt` ran first");
             return Ok(exit_code(&round));
         }
-        print::note("nothing to do: another `mcpwrap adopt` ran first");
-        return Ok(exit_code(&round));
-    }
+        (round, lock)
+    };
     carry_out(args, cx, actor, (&*store, &keys), (&round, lock), &logins)
+}
+
+fn changed_since() -> Error {
+    Error::new(
+        Code::ClientConfigChanged,
+        "aborted: the files changed after the plan was shown",
+    )
+    .cause("a client or another `mcpwrap adopt` changed a file; nothing was changed here")
+    .hint("run `mcpwrap adopt` again")
 }
 
 /// Applies the plan, says what the user must do, and pins the packages.
@@ -178,15 +192,19 @@ fn carry_out(
         }
         told = pins.told;
     }
-    summary::unpinned(cx, round, &done, &told);
-    show::needs(cx, &round.servers(&done));
+    // As they are now: pinning changes them, and one that was not written was reported before.
+    let names: Vec<&ServerName> = changed.iter().collect();
+    let policies = parallel::map(&names, |server| policy::load(&cx.dirs, server, None).ok());
+    let policies: Vec<Policy> = policies.into_iter().flatten().collect();
+    summary::unpinned(&policies, &told);
+    show::needs(cx, &policies);
     if show::not_granted(cx, unresolved) {
         code = code.max(EXIT_NO);
     }
     // From here on Ctrl-C ends the tests, too.
     let is_interrupted = interrupts.any();
     drop(interrupts);
-    if !is_interrupted && !trials::adopted(args, cx, &changed)? {
+    if !is_interrupted && !trials::adopted(args, cx, &policies)? {
         code = code.max(EXIT_NO);
     }
     Ok(code)

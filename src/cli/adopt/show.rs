@@ -2,8 +2,6 @@
 //!
 //! Invariant: of a secret at most the last four characters are shown, and only of a long one.
 
-use std::collections::BTreeSet;
-
 use super::diff;
 use crate::adopt::apply::AdoptStep;
 use crate::adopt::approval::{AdoptApproval, Withheld};
@@ -15,9 +13,10 @@ use crate::client::entry::entries;
 use crate::detect;
 use crate::error::{Error, printable};
 use crate::grant;
+use crate::invocation::Terminal;
 use crate::ops::{needs, notes};
 use crate::parallel;
-use crate::policy::{self, summary};
+use crate::policy::{self, Policy, summary};
 use crate::scan::clients::{ClientFile, ClientFiles};
 use crate::secret::ServerName;
 use crate::store;
@@ -133,7 +132,10 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
             out.line(&format!("  {}", printable(line)));
         }
     }
-    for policy in &names.policies {
+    let texts = parallel::map(&names.policies, |new| {
+        summary::text(&cx.dirs, &new.policy, &notes::notes)
+    });
+    for (policy, text) in names.policies.iter().zip(&texts) {
         let known = if policy.known {
             " (exists, unchanged)"
         } else {
@@ -143,8 +145,7 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
         if let AdoptApproval::Withheld(withheld) = &policy.approval {
             out.line(&format!("  {}", self::withheld(&policy.server, withheld)));
         }
-        let notes = &notes::notes;
-        out.text(&summary::text(&cx.dirs, &policy.policy, notes));
+        out.text(text);
     }
     if !plan.left.is_empty() {
         out.line("");
@@ -251,13 +252,9 @@ pub(super) fn not_granted(cx: &Context, unresolved: Vec<(ServerName, Error)>) ->
 }
 
 /// What the adopted servers read in this terminal and do not get.
-pub(super) fn needs(cx: &Context, servers: &BTreeSet<ServerName>) {
-    let servers: Vec<&ServerName> = servers.iter().collect();
-    let notes = parallel::map(&servers, |server| {
-        // A policy that was not written was reported before.
-        let policy = policy::load(&cx.dirs, server, None);
-        policy.map_or_else(|_| Vec::new(), |policy| needs::notes(&cx.dirs, &policy))
-    });
+pub(super) fn needs(cx: &Context, policies: &[Policy]) {
+    let terminal = Terminal::new(&cx.dirs);
+    let notes = parallel::map(policies, |policy| needs::notes(&cx.dirs, policy, &terminal));
     for note in notes.iter().flatten() {
         print::note(note);
     }

@@ -8,8 +8,7 @@ use crate::adopt::exposed;
 use crate::adopt::round::Round;
 use crate::cli::{Context, print, reloads};
 use crate::error::EXIT_NO;
-use crate::parallel;
-use crate::policy::{self, Unpinned};
+use crate::policy::{Policy, Unpinned};
 use crate::scan::history::{self, History};
 use crate::scan::residue;
 use crate::secret::ServerName;
@@ -59,15 +58,13 @@ pub(super) fn exposed(cx: &Context) {
 }
 
 /// The servers without a fixed version, except those of which the user knows.
-pub(super) fn unpinned(cx: &Context, round: &Round, done: &[usize], known: &BTreeSet<ServerName>) {
-    let changed = round.servers(done);
-    let unknown = changed.difference(known).collect();
-    let floating = parallel::filter(unknown, |server: &&ServerName| {
-        policy::load(&cx.dirs, server, None).is_ok_and(|policy| {
-            policy.limits.unpinned == Unpinned::Allow && policy.package.is_none()
-        })
-    });
-    for server in floating {
+pub(super) fn unpinned(policies: &[Policy], known: &BTreeSet<ServerName>) {
+    let unknown = policies
+        .iter()
+        .filter(|policy| !known.contains(&policy.server));
+    let is_floating =
+        |policy: &&Policy| policy.limits.unpinned == Unpinned::Allow && policy.package.is_none();
+    for Policy { server, .. } in unknown.filter(is_floating) {
         print::note(&format!(
             "server `{server}` has no fixed version, as its policy allows; run \
              `mcpwrap pin {server}` to pin it"

@@ -10,7 +10,7 @@ use crate::cli::{Context, ask, print};
 use crate::error::{Error, Result};
 use crate::grant;
 use crate::parallel;
-use crate::policy;
+use crate::policy::Policy;
 use crate::secret::ServerName;
 use crate::trial::{self, Trial, TrialOrder};
 
@@ -35,14 +35,14 @@ fn named(servers: &[&ServerName]) -> String {
 ///
 /// # Errors
 /// `no-terminal`.
-pub(super) fn adopted(args: &Args, cx: &Context, servers: &BTreeSet<ServerName>) -> Result<bool> {
+pub(super) fn adopted(args: &Args, cx: &Context, policies: &[Policy]) -> Result<bool> {
     if args.no_test {
         return Ok(true);
     }
-    let servers = parallel::filter(servers.iter().collect(), |server: &&ServerName| {
-        let policy = policy::load(&cx.dirs, server, None);
-        policy.is_ok_and(|policy| grant::find(&cx.dirs, &policy).is_ok())
+    let granted = parallel::filter(policies.iter().collect(), |policy: &&Policy| {
+        grant::find(&cx.dirs, policy).is_ok()
     });
+    let servers: Vec<&ServerName> = granted.iter().map(|policy| &policy.server).collect();
     if servers.is_empty() {
         return Ok(true);
     }

@@ -1,3 +1,5 @@
+//! Tests of the listener with real connections on loopback.
+
 use super::*;
 use crate::bridge::channel::SecretText;
 
