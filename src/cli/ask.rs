@@ -119,19 +119,23 @@ pub fn must_be_possible() -> Result<()> {
     open().map(drop)
 }
 
-/// Sends the lines that the user types or pastes from now on. Nothing else may ask afterwards.
+/// Sends the lines that the user types or pastes from now on, and `None` at their end (Ctrl-D). Nothing else may
+/// ask afterwards.
 ///
 /// # Errors
 /// `no-terminal`.
-pub fn send_lines(sender: Sender<String>) -> Result<()> {
+pub fn send_lines(sender: Sender<Option<String>>) -> Result<()> {
     let terminal = open()?;
     std::thread::spawn(move || {
         let mut reader = BufReader::new(terminal);
         loop {
             let mut line = String::new();
-            match (&mut reader).take(LINE_BYTES_MAX).read_line(&mut line) {
-                Ok(1..) if sender.send(line).is_ok() => {}
-                _ => return,
+            let is_end = !matches!(
+                (&mut reader).take(LINE_BYTES_MAX).read_line(&mut line),
+                Ok(1..)
+            );
+            if sender.send((!is_end).then_some(line)).is_err() || is_end {
+                return;
             }
         }
     });

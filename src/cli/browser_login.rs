@@ -87,14 +87,15 @@ fn log_in_once(
 }
 
 /// `paste`: no browser is opened, and what the user pastes goes there.
-fn show(address: &str, paste: Option<Sender<String>>) {
+fn show(address: &str, paste: Option<Sender<Option<String>>>) {
     if let Some(paste) = paste {
         print::line("open this address in a browser:");
         print::line(address);
         // Without a terminal, a browser of this machine can still answer.
         if ask::send_lines(paste).is_ok() {
             print::note(
-                "then paste the address at which the browser ends, even if it shows an error",
+                "then paste the address at which the browser ends, even if it shows an error (Ctrl-D ends the \
+                 login)",
             );
         }
         return;

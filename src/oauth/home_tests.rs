@@ -92,7 +92,7 @@ impl Home {
             let answer = answers.next().copied().unwrap_or_default();
             std::thread::spawn(move || browse(&address, answer));
         };
-        let (_sender, pasted): (Sender<String>, Receiver<String>) = channel();
+        let (_sender, pasted): (Sender<Option<String>>, Receiver<Option<String>>) = channel();
         let mut browser = LoginBrowser {
             show: &mut show,
             pasted: &pasted,

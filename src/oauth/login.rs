@@ -44,8 +44,8 @@ pub struct LoginPlan {
 pub struct LoginBrowser<'a> {
     /// Shows an address and opens it.
     pub show: &'a mut dyn FnMut(&str),
-    /// What the user pastes in place of the browser's answer.
-    pub pasted: &'a Receiver<String>,
+    /// What the user pastes in place of the browser's answer; `None` ends the login.
+    pub pasted: &'a Receiver<Option<String>>,
     /// Says why a pasted line is not the answer.
     pub wrong: &'a mut dyn FnMut(&str),
 }

@@ -211,6 +211,31 @@ fn clear_tokens(at: &Provider) -> (Vec<PathBuf>, String) {
     (files.into_iter().map(write).collect(), access)
 }
 
+#[test]
+fn ctrl_c_at_a_later_login_names_the_tokens_that_stay() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    let entry = |url: &str| json!({"type": "http", "url": url});
+    let other = format!("{}?team=2", at.url);
+    let entries = json!({"a": entry(&at.url), "b": entry(&other)});
+    let file = config(&at, ".cursor/mcp.json", &entries);
+    let before = std::fs::read(&file).unwrap();
+    let mut terminal = at.test.terminal(&["adopt", "--oauth", "--no-test"]);
+    terminal.expect("proceed? [y/n] ").enter("y");
+    terminal.expect("go on? [y/n] ").enter("y");
+    terminal.expect("logged in: a").expect("go on? [y/n] ");
+    terminal.enter("\u{3}");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 130, "{screen}");
+    assert!(
+        screen.contains("run `mcpwrap logout a` to take it"),
+        "{screen}"
+    );
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    at.test.ok(&["logout", "a"]);
+}
+
 fn through_mcp_remote(at: &Provider) {
     let through = json!({"new": {"command": "npx", "args": ["-y", "mcp-remote", at.url]}});
     config(at, ".cursor/mcp.json", &through);

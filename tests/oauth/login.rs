@@ -136,6 +136,20 @@ fn an_agent_cannot_log_in() {
 }
 
 #[test]
+fn ctrl_d_in_place_of_an_address_ends_the_login() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    at.policy("[oauth]\n");
+    let mut terminal = at.terminal(&["--no-browser"]);
+    terminal.expect("go on? [y/n] ").enter("y");
+    terminal.expect("then paste the address").enter("\u{4}");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(screen.contains("you ended the input"), "{screen}");
+}
+
+#[test]
 fn without_a_browser_the_address_is_pasted() {
     let Some(at) = Provider::start(Kind::Oidc, 3600) else {
         return;

@@ -3,10 +3,12 @@
 //! Invariant: only a login that the user agreed to and that succeeded counts; all others are named.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::adopt::round::Round;
 use crate::adopt::token_store;
 use crate::cli::browser_login::{LoginWay, log_in};
+use crate::cli::interrupts::LastWords;
 use crate::cli::{Context, ask, print, print_revoked};
 use crate::config::Config;
 use crate::error::{Code, Error, Result, printable};
@@ -34,6 +36,13 @@ pub(super) fn all(is_agreed: bool, cx: &Context, config: &Config, round: &Round)
         // Before the new tokens: some issuers end all tokens of a client at once.
         print_revoked::retry(cx, config, Prompt::Allowed, &[]);
     }
+    let known = Arc::new(Mutex::new(BTreeSet::new()));
+    let at_end = Arc::clone(&known);
+    let last_words = LastWords::new(move || {
+        for server in &*at_end.lock().unwrap_or_else(PoisonError::into_inner) {
+            print_unused_token(server);
+        }
+    });
     for new in round.logins() {
         let server = &new.server;
         let result = if is_possible {
@@ -48,7 +57,11 @@ pub(super) fn all(is_agreed: bool, cx: &Context, config: &Config, round: &Round)
             Err(no_terminal(is_agreed, server))
         };
         match result {
-            Ok(()) => drop(logins.done.insert(server.clone())),
+            Ok(()) => {
+                logins.done.insert(server.clone());
+                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                known.insert(server.clone());
+            }
             Err(error) => {
                 let why = error.reasons();
                 let why = if why.is_empty() {
@@ -61,7 +74,15 @@ pub(super) fn all(is_agreed: bool, cx: &Context, config: &Config, round: &Round)
             }
         }
     }
+    drop(last_words);
     logins
+}
+
+fn print_unused_token(server: &ServerName) {
+    print::warning(&format!(
+        "the token of server `{server}` stays in the store, although no entry changed: run \
+         `mcpwrap logout {server}` to take it back"
+    ));
 }
 
 fn one(cx: &Context, config: &Config, policy: &Policy) -> Result<()> {
@@ -103,10 +124,7 @@ impl Logins {
     /// Names the servers to which the user logged in and that no changed entry starts.
     pub(super) fn print_unused(&self, changed: &BTreeSet<ServerName>) {
         for server in self.done.difference(changed) {
-            print::warning(&format!(
-                "the token of server `{server}` stays in the store, although no entry changed: run \
-                 `mcpwrap logout {server}` to take it back"
-            ));
+            print_unused_token(server);
         }
     }
 }

@@ -104,16 +104,17 @@ impl Callback {
         self.redirect.as_str()
     }
 
-    /// Waits for the answer, from the browser or pasted by the user. `wrong`: is told about a pasted
-    /// line that is not the answer. The page is open until the caller knows what to show.
+    /// Waits for the answer, from the browser or pasted by the user, who ends the input with `None`.
+    /// `wrong`: is told about a pasted line that is not the answer. The page is open until the caller
+    /// knows what to show.
     ///
     /// # Errors
-    /// `oauth-failed` if there is none in time.
+    /// `oauth-failed` if there is none in time; `declined`.
     pub fn wait(
         self,
         expected: &ExpectedAnswer,
         limit: Duration,
-        pasted: &Receiver<String>,
+        pasted: &Receiver<Option<String>>,
         wrong: &mut dyn FnMut(&str),
     ) -> Result<(CallbackAnswer, Option<WaitingPage>)> {
         let deadline = Instant::now() + limit;
@@ -121,6 +122,7 @@ impl Callback {
         let mut readers = 0;
         while Instant::now() < deadline {
             while let Ok(line) = pasted.try_recv() {
+                let line = line.ok_or_else(ended_by_user)?;
                 match self.judge_pasted(expected, &line) {
                     Ok(answer) => return Ok((answer, None)),
                     Err(why) => wrong(&why),
@@ -227,6 +229,12 @@ impl Callback {
             .map_or("", |(_, query)| query);
         judge(expected, query).map_err(str::to_owned)
     }
+}
+
+fn ended_by_user() -> Error {
+    Error::new(Code::Declined, "not logged in")
+        .cause("you ended the input before an address was pasted")
+        .hint("run the command again to log in")
 }
 
 fn cannot(why: &str) -> Error {

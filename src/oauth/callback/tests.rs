@@ -77,7 +77,7 @@ fn pasted_addresses_pass_the_same_checks() {
         &format!("{redirect}?code=c&state=other"),
         &format!("  {redirect}?code=c&state=st-1\n"),
     ] {
-        sender.send(line.to_owned()).unwrap();
+        sender.send(Some(line.to_owned())).unwrap();
     }
     let mut wrong = 0;
     let limit = Duration::from_mins(1);
@@ -86,6 +86,18 @@ fn pasted_addresses_pass_the_same_checks() {
         .unwrap();
     assert_eq!(answer, CallbackAnswer::Code(SecretText::new("c".into())));
     assert!(page.is_none() && wrong == 5, "{wrong}");
+}
+
+#[test]
+fn the_user_ends_it() {
+    let callback = Callback::bind(None, None).unwrap();
+    let (sender, pasted) = channel();
+    sender.send(None).unwrap();
+    let limit = Duration::from_mins(1);
+    let error = callback
+        .wait(&expected(), limit, &pasted, &mut |_| {})
+        .unwrap_err();
+    assert_eq!(error.code, Code::Declined);
 }
 
 #[test]
