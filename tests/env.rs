@@ -268,6 +268,21 @@ fn a_missing_secret_stops_the_start_unless_it_is_optional() {
     let optional = format!("{}optional = true\n", slot("TOKEN", "test/absent"));
     test.serve("fake", &[], &optional);
     assert!(!names(&test).contains(&"TOKEN".to_owned()));
+
+    let mut run = test.run("fake");
+    run.initialize();
+    let set = test.feed(
+        &["secret", "set", "test/absent", "--from-stdin"],
+        TOKEN.as_bytes(),
+    );
+    assert_eq!(set.code, 0, "{set}");
+    assert!(
+        set.stderr.contains("started without `test/absent`"),
+        "{set}"
+    );
+    test.ok(&["renew", "fake"]);
+    assert!(environment(&mut run).contains_key("TOKEN"));
+    run.finish();
 }
 
 #[test]

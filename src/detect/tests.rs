@@ -102,6 +102,16 @@ fn headers_and_urls() {
         &["b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a"],
     );
     case(ValueSite::Url, "http://localhost:3000/sse", &[]);
+    let key = "q7Rt2LmX9vKp4WzN8sDf6HjB3cYg";
+    for before in ["mcp#", "mcp?", "mcp?x=1&", "mcp?x=1#/"] {
+        case(
+            ValueSite::Url,
+            &format!("https://h.example/{before}{key}"),
+            &[key],
+        );
+    }
+    let heading = "https://h.example/docs#how-to-write-your-first-server";
+    case(ValueSite::Url, heading, &[]);
 }
 
 #[track_caller]

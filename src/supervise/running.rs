@@ -156,6 +156,12 @@ impl Running {
         found.get("fingerprint")?.as_str().map(str::to_owned)
     }
 
+    /// Whether a server runs in its session now.
+    pub fn has_server(&self) -> bool {
+        self.status()
+            .is_some_and(|status| status.get("pid").is_some_and(Value::is_number))
+    }
+
     /// A page of the tools of its server, and the revision of its session: docs/control.md.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ enum Updated {
     Yes,
     /// It had no value to replace: its session has no server.
     NoServer,
+    /// It started without the value, which its policy makes optional.
+    WithoutIt,
     /// It keeps the old value until it is renewed by hand, as its policy says.
     ByHand,
     /// It keeps the old value.
@@ -55,6 +57,9 @@ pub(super) fn wait(cx: &Context, name: &SecretName, print: &Fingerprint) -> u8 {
             Updated::Yes => print::line(&format!("renewed: {server} (supervisor {pid})")),
             Updated::NoServer => print::note(&format!(
                 "no server runs in a session of `{server}` (supervisor {pid})"
+            )),
+            Updated::WithoutIt => print::warning(&format!(
+                "`{server}` (supervisor {pid}) started without `{name}`, and gets it with `mcpwrap renew {server}`"
             )),
             Updated::ByHand => {
                 print::warning(&format!(
@@ -97,6 +102,7 @@ fn update(cx: &Context, one: &Running, name: &SecretName, new: &str) -> Updated 
         .map(|row| row.fingerprint.to_string());
     match (one.fingerprint(name), answer) {
         (Some(now), _) if now == new || Some(&now) == listed.as_ref() => Updated::Yes,
+        (None, _) if one.has_server() => Updated::WithoutIt,
         (None, _) => Updated::NoServer,
         (Some(_), Ok(())) => Updated::No("it did not read the new value".to_owned()),
         (Some(_), Err(why)) => Updated::No(why),

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use super::{PartContext, ValuePart, pairs};
 
-/// The user part, the path and the query of each URL in a text.
+/// A shorter piece of a path is no secret without a name (bytes).
+const SEGMENT_BYTES_MIN: usize = 22;
+
+/// The user part, the path, the query and the fragment of each URL in a text.
 pub(super) fn parts(text: &str, at: usize, found: &mut Vec<ValuePart>) {
     let mut from = 0;
     while let Some(colon) = text
@@ -38,32 +41,7 @@ pub(super) fn parts(text: &str, at: usize, found: &mut Vec<ValuePart>) {
         }
         let tail = text.get(host_end..end).unwrap_or_default();
         let path = tail.find(['?', '#', ';']).unwrap_or(tail.len());
-        // Documents of Google have long IDs, and need a login.
-        let has_keys = !authority.ends_with(".google.com");
-        let mut after = key_after(authority);
-        let mut offset = host_end;
-        for piece in tail.get(..path).unwrap_or_default().split('/') {
-            let is_key = after == Some("") && is_key(piece);
-            if after == Some(piece) {
-                after = Some("");
-            }
-            if is_key {
-                let range = at + offset..at + offset + piece.len();
-                found.push(ValuePart {
-                    range,
-                    name: "token".to_owned(),
-                    kind: PartContext::Named,
-                });
-            } else if piece.len() >= 22 && has_keys {
-                let range = at + offset..at + offset + piece.len();
-                found.push(ValuePart {
-                    range,
-                    name: String::new(),
-                    kind: PartContext::Segment,
-                });
-            }
-            offset += piece.len() + 1;
-        }
+        pieces(authority, tail, path, at + host_end, found);
         pairs(
             text.get(..end).unwrap_or_default(),
             host_end + path,
@@ -71,6 +49,42 @@ pub(super) fn parts(text: &str, at: usize, found: &mut Vec<ValuePart>) {
             found,
         );
         from = end.max(start);
+    }
+}
+
+/// The pieces of a URL's `tail`, which begins at `at` and whose path ends at `path`, that have no name.
+fn pieces(host: &str, tail: &str, path: usize, at: usize, found: &mut Vec<ValuePart>) {
+    // Documents of Google have long IDs, and need a login.
+    let has_keys = !host.ends_with(".google.com");
+    let mut add = |offset: usize, piece: &str, (name, kind): (&str, PartContext)| {
+        found.push(ValuePart {
+            range: at + offset..at + offset + piece.len(),
+            name: name.to_owned(),
+            kind,
+        });
+    };
+    let is_long = |piece: &str| piece.len() >= SEGMENT_BYTES_MIN && has_keys;
+    let mut after = key_after(host);
+    let mut offset = 0;
+    for piece in tail.get(..path).unwrap_or_default().split('/') {
+        let is_key = after == Some("") && is_key(piece);
+        if after == Some(piece) {
+            after = Some("");
+        }
+        if is_key {
+            add(offset, piece, ("token", PartContext::Named));
+        } else if is_long(piece) {
+            add(offset, piece, ("", PartContext::Segment));
+        }
+        offset += piece.len() + 1;
+    }
+    offset = path;
+    let rest = tail.get(path..).unwrap_or_default();
+    for piece in rest.split(['?', '#', '&', ';', '/']) {
+        if !piece.contains('=') && is_long(piece) {
+            add(offset, piece, ("", PartContext::Segment));
+        }
+        offset += piece.len() + 1;
     }
 }
 
