@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::error::Code;
+
 use super::envelope::Id;
 
 /// The name and version that the client reports.
@@ -239,6 +241,13 @@ impl Outcome {
             failure,
         }
     }
+}
+
+/// The error of mcpwrap in an answer that the bridge to a remote server made.
+pub fn own_error(line: &[u8]) -> Option<Code> {
+    let answer: Value = serde_json::from_slice(line).ok()?;
+    let name = answer.pointer("/error/data/mcpwrap/code")?.as_str()?;
+    Code::of(name)
 }
 
 /// The protocol versions in an answer to `server/discover`.

@@ -53,7 +53,9 @@ impl Session {
     pub fn judge_handshake(&mut self, line: &[u8]) -> Result<(), String> {
         let outcome = Outcome::read(line);
         if let Some(code) = outcome.error {
-            return Err(format!("it answered the handshake with error {code}"));
+            let own = fields::own_error(line).map(|own| format!(" (`{}`)", own.name()));
+            let own = own.unwrap_or_default();
+            return Err(format!("it answered the handshake with error {code}{own}"));
         }
         if self.era != Some(Era::Legacy) {
             return self.judge_versions(line);

@@ -167,6 +167,18 @@ fn an_incompatible_server_does_not_take_over() {
     };
     case(&|_| (), "");
     case(&|a| a["result"]["capabilities"]["prompts"] = json!({}), "");
+    let refused = |data: Value| json!({"code": -32603, "message": "no", "data": data});
+    let change = |a: &mut Value, data: Value| {
+        *a = json!({"jsonrpc": "2.0", "id": a["id"], "error": refused(data)});
+    };
+    case(
+        &|a| change(a, json!({"mcpwrap": {"code": "remote-refused"}})),
+        "with error -32603 (`remote-refused`)",
+    );
+    case(
+        &|a| change(a, json!({"mcpwrap": {"code": "ghp_x"}})),
+        "with error -32603",
+    );
     case(
         &|a| a["result"]["protocolVersion"] = json!("2024-11-05"),
         "2024-11-05",

@@ -84,7 +84,7 @@ pub(super) fn crashed_often(name: &ServerName, error: Error, often: usize) -> Er
 pub(super) fn incompatible_server(name: &ServerName, why: String) -> Error {
     Error::new(
         Code::RenewFailed,
-        "the new server is incompatible with the session",
+        "the new server cannot take over the session",
     )
     .context(format!("cannot restart server `{name}`"))
     .cause(why)
