@@ -1,7 +1,7 @@
 //! Moves secrets out of client configs, and restores them.
 //!
 //! Invariants: no byte outside the changed entries differs afterwards, and mcpwrap leaves no copy
-//! of a secret. Only what was shown is carried out: the plan is made again under the lock, because
+//! of a secret. Only what was shown is carried out: the plan is made, or made again, under the lock, because
 //! another adopt or a client may have changed the files.
 
 pub mod approval;

@@ -253,11 +253,6 @@ impl Names {
         self.stores.keep_only(&references.collect::<Vec<_>>());
     }
 
-    /// Whether the store has secrets.
-    pub(super) fn has_stored(&self) -> bool {
-        !self.stored.is_empty()
-    }
-
     /// How many values were compared with the stored ones.
     pub fn compared(&self) -> usize {
         self.compared.get()

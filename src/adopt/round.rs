@@ -65,7 +65,8 @@ impl Round {
     /// # Errors
     /// Those of the index.
     pub fn with_keys(self, dirs: &Dirs, keys: Keys, program: &str) -> Result<Self> {
-        if !self.names.has_stored() {
+        // Read again: the user may have been asked for a passphrase since.
+        if Index::load(dirs)?.secrets.is_empty() {
             return Ok(self);
         }
         Self::plan(dirs, self.files, self.filter, Some(keys), program)

@@ -129,12 +129,16 @@ pub fn send_lines(sender: Sender<Option<String>>) -> Result<()> {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(terminal);
         loop {
-            let mut line = String::new();
-            let is_end = !matches!(
-                (&mut reader).take(LINE_BYTES_MAX).read_line(&mut line),
-                Ok(1..)
-            );
-            if sender.send((!is_end).then_some(line)).is_err() || is_end {
+            let mut line = Vec::new();
+            // Without the terminal a browser can still answer.
+            let Ok(count) = (&mut reader)
+                .take(LINE_BYTES_MAX)
+                .read_until(b'\n', &mut line)
+            else {
+                return;
+            };
+            let line = (count > 0).then(|| String::from_utf8_lossy(&line).into_owned());
+            if sender.send(line).is_err() || count == 0 {
                 return;
             }
         }

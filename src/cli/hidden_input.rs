@@ -52,17 +52,24 @@ pub(super) fn read(mut terminal: &File, prompt: &str) -> io::Result<Entered> {
         terminal.write_all(prompt.as_bytes())?;
         let found = lines(terminal, &signals);
         drop(silent);
+        let keys = [Signal::SIGINT, Signal::SIGQUIT];
+        let mut ignored = keys
+            .into_iter()
+            .filter(|key| signals.was_ignored(*key))
+            .collect::<Vec<_>>();
         drop(signals);
         terminal.write_all(b"\n")?;
         match found? {
             PromptEnd::Entered(entered) => return Ok(entered),
-            PromptEnd::Signal(Signal::SIGTSTP) => raise(Signal::SIGTSTP)?,
-            // Ends the process here, also where a shell that started it in the background set the signal
-            // to be ignored: somebody pressed the key at this prompt.
+            // Its former action ends or stops the process here. A shell that starts programs in the background
+            // lets them ignore two keys, which somebody pressed at this prompt.
             PromptEnd::Signal(signal) => {
-                signal::release(&[signal])?;
+                ignored.retain(|key| *key == signal);
+                signal::release(&ignored)?;
                 raise(signal)?;
-                return Err(io::ErrorKind::Interrupted.into());
+                if signal != Signal::SIGTSTP {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
             }
         }
     }

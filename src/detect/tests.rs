@@ -110,6 +110,18 @@ fn headers_and_urls() {
             &[key],
         );
     }
+    let padded = format!("{key}==");
+    case(
+        ValueSite::Url,
+        &format!("https://h.example/mcp?{padded}"),
+        &[&padded],
+    );
+    let whole = format!("kQ3xZ/{key}/tAil9Zz");
+    case(
+        ValueSite::Url,
+        &format!("https://h.example/mcp?api_key={whole}"),
+        &[&whole],
+    );
     let heading = "https://h.example/docs#how-to-write-your-first-server";
     case(ValueSite::Url, heading, &[]);
 }

@@ -114,6 +114,12 @@ impl Collecting {
         &self.pipe
     }
 
+    /// Whether a signal was ignored before.
+    pub fn was_ignored(&self, signal: Signal) -> bool {
+        let mut before = self.before.iter();
+        before.any(|(one, action)| *one == signal && matches!(action.handler(), SigHandler::SigIgn))
+    }
+
     /// The next signal, if there was one.
     pub fn next(&self) -> Option<Signal> {
         let mut byte = [0];

@@ -26,6 +26,8 @@ pub(super) struct Logins {
     pub(super) done: BTreeSet<ServerName>,
     /// Why there was none.
     failed: BTreeMap<ServerName, String>,
+    /// Names the tokens that stay if Ctrl-C ends the process before an entry changes.
+    last_words: Option<LastWords>,
 }
 
 /// Logs in to the servers of the plan. `is_agreed`: by `--yes`.
@@ -38,11 +40,13 @@ pub(super) fn all(is_agreed: bool, cx: &Context, config: &Config, round: &Round)
     }
     let known = Arc::new(Mutex::new(BTreeSet::new()));
     let at_end = Arc::clone(&known);
-    let last_words = LastWords::new(move || {
-        for server in &*at_end.lock().unwrap_or_else(PoisonError::into_inner) {
-            print_unused_token(server);
-        }
-    });
+    if round.logins().next().is_some() {
+        logins.last_words = Some(LastWords::new(move || {
+            for server in &*at_end.lock().unwrap_or_else(PoisonError::into_inner) {
+                print_unused_token(server);
+            }
+        }));
+    }
     for new in round.logins() {
         let server = &new.server;
         let result = if is_possible {
@@ -74,7 +78,6 @@ pub(super) fn all(is_agreed: bool, cx: &Context, config: &Config, round: &Round)
             }
         }
     }
-    drop(last_words);
     logins
 }
 
@@ -119,6 +122,11 @@ impl Logins {
                 }
             }
         }
+    }
+
+    /// From here on the entries change.
+    pub(super) fn are_used(&mut self) {
+        self.last_words = None;
     }
 
     /// Names the servers to which the user logged in and that no changed entry starts.

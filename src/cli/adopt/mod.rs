@@ -76,7 +76,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let actor = consent(args, cx, &config, Event::Adopt)?;
     let program = program::path(dirs)?;
     let mut selection = args.selection();
-    // Where nobody is waited for, the plan that is shown is carried out. Without the lock it is made again.
+    // Without a question the plan that is shown is carried out, under the lock. Otherwise it is made again.
     let is_at_once = args.yes && !args.dry_run && !args.oauth;
     let lock = is_at_once.then(|| adopt::lock(dirs).ok()).flatten();
     let mut first = Round::new(dirs, &selection, None, &program)?;
@@ -96,31 +96,25 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     show::round(cx, &first);
     show::unknown(&first, &args.server);
     let Some((store, keys)) = opened else {
-        if !args.dry_run {
-            own_copy::refresh(cx, &config)?;
-        }
-        summary::copies(cx, &first, &[]);
-        summary::exposed(cx);
-        let code = exit_code(&first);
-        if args.dry_run || args.no_pin {
-            return Ok(code);
-        }
         drop(lock);
-        return Ok(code.max(resume::pins(args, cx, &config, actor, &first)?));
+        return without_changes(args, cx, (&config, actor), &first);
     };
     if !args.yes && !ask::confirm(&question(cx, &first, args.no_pin))? {
         print::note("nothing was changed");
         return Ok(EXIT_NO);
     }
-    let logins = login::all(args.yes, cx, &config, &first);
+    let mut logins = login::all(args.yes, cx, &config, &first);
     if args.oauth {
         selection.logins = LoginChoice::Done(logins.done.clone());
     }
     let (round, lock) = if let Some(lock) = lock {
         (first, lock)
     } else {
-        let lock = adopt::lock(dirs)?;
-        let round = Round::new(dirs, &selection, Some(keys.clone()), &program)?;
+        let lock = adopt::lock(dirs);
+        let again = lock.and_then(|lock| {
+            Round::new(dirs, &selection, Some(keys.clone()), &program).map(|round| (lock, round))
+        });
+        let (lock, round) = again.inspect_err(|_| logins.print_unused(&BTreeSet::new()))?;
         logins.print_left(cx, &first);
         if !round.is_covered_by(&first, actor) {
             logins.print_unused(&BTreeSet::new());
@@ -130,14 +124,34 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             if args.oauth && first.logins().next().is_some() {
                 logins.print_unused(&BTreeSet::new());
                 print::note("nothing was changed");
-                return Ok(exit_code(&round));
+            } else {
+                print::note("nothing to do: another `mcpwrap adopt` ran first");
             }
-            print::note("nothing to do: another `mcpwrap adopt` ran first");
             return Ok(exit_code(&round));
         }
         (round, lock)
     };
+    logins.are_used();
     carry_out(args, cx, actor, (&*store, &keys), (&round, lock), &logins)
+}
+
+/// What else there is to say, and packages to pin, if no file changes or none is to change.
+fn without_changes(
+    args: &Args,
+    cx: &Context,
+    (config, actor): (&Config, Actor),
+    round: &Round,
+) -> Result<u8> {
+    if !args.dry_run {
+        own_copy::refresh(cx, config)?;
+    }
+    summary::copies(cx, round, &[]);
+    summary::exposed(cx);
+    let code = exit_code(round);
+    if args.dry_run || args.no_pin {
+        return Ok(code);
+    }
+    Ok(code.max(resume::pins(args, cx, config, actor, round)?))
 }
 
 fn changed_since() -> Error {

@@ -4,6 +4,7 @@ use crate::cli::{Context, print};
 use crate::error::{Code, EXIT_NO, Error};
 use crate::ops::secrets;
 use crate::policy::{self, Renew};
+use crate::reference::Reference;
 use crate::secret::{Fingerprint, SecretName};
 use crate::store::Index;
 use crate::supervise::find;
@@ -87,9 +88,14 @@ pub(super) fn wait(cx: &Context, name: &SecretName, print: &Fingerprint) -> u8 {
 
 fn update(cx: &Context, one: &Running, name: &SecretName, new: &str) -> Updated {
     let before = one.fingerprint(name);
-    let policy = policy::load(&cx.dirs, &one.server, None);
+    let policy = policy::load(&cx.dirs, &one.server, None).ok();
+    let is_optional = policy.as_ref().is_some_and(|policy| {
+        let mut slots = policy.secrets.values();
+        slots
+            .any(|slot| slot.optional && matches!(&slot.from, Reference::Local(own) if own == name))
+    });
     if before.as_ref().is_some_and(|before| before != new)
-        && policy.is_ok_and(|policy| policy.session.renew == Renew::Manual)
+        && policy.is_some_and(|policy| policy.session.renew == Renew::Manual)
     {
         return Updated::ByHand;
     }
@@ -102,7 +108,8 @@ fn update(cx: &Context, one: &Running, name: &SecretName, new: &str) -> Updated 
         .map(|row| row.fingerprint.to_string());
     match (one.fingerprint(name), answer) {
         (Some(now), _) if now == new || Some(&now) == listed.as_ref() => Updated::Yes,
-        (None, _) if one.has_server() => Updated::WithoutIt,
+        (None, Err(why)) if before.is_some() => Updated::No(why),
+        (None, Ok(())) if before.is_none() && is_optional && one.has_server() => Updated::WithoutIt,
         (None, _) => Updated::NoServer,
         (Some(_), Ok(())) => Updated::No("it did not read the new value".to_owned()),
         (Some(_), Err(why)) => Updated::No(why),

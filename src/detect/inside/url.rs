@@ -80,11 +80,15 @@ fn pieces(host: &str, tail: &str, path: usize, at: usize, found: &mut Vec<ValueP
     }
     offset = path;
     let rest = tail.get(path..).unwrap_or_default();
-    for piece in rest.split(['?', '#', '&', ';', '/']) {
-        if !piece.contains('=') && is_long(piece) {
-            add(offset, piece, ("", PartContext::Segment));
+    for parameter in rest.split(['?', '#', '&', ';']) {
+        // A value with a name is a part of its own. Base64 ends with `=`.
+        let has_name = parameter.trim_end_matches('=').contains('=');
+        for piece in parameter.split('/') {
+            if !has_name && is_long(piece) {
+                add(offset, piece, ("", PartContext::Segment));
+            }
+            offset += piece.len() + 1;
         }
-        offset += piece.len() + 1;
     }
 }
 
