@@ -246,6 +246,25 @@ fn a_client_that_saves_at_the_same_moment_loses_nothing() {
     case.clear();
 }
 
+#[test]
+fn a_second_adopt_says_that_it_waits() {
+    let case = Case::new(&plain());
+    let lock = case.test.root().join("state/adopt.lock");
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let lock = std::fs::File::create(lock).unwrap();
+    lock.lock().unwrap();
+    let mut command = case.test.command(case.test.program());
+    let mut run = case.test.start(command.args(["adopt", "--yes"]));
+    run.close();
+    run.heard("waiting: another mcpwrap changes client configs");
+    assert_eq!(case.read(), plain());
+    drop(lock);
+    let ended = run.end();
+    assert_eq!(ended.code, 0, "{ended}");
+    assert!(!case.read().contains(TOKEN));
+    case.clear();
+}
+
 /// "any failure leaves the file as it was and no secret lost", also when mcpwrap is killed.
 #[test]
 fn killed_at_any_moment() {

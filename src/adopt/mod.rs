@@ -55,13 +55,13 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Result};
 use crate::files;
 
-/// Allows one adopt at a time: others wait until this is dropped.
+/// Allows one adopt at a time: others wait until this is dropped. `waiting` is called first if this one has to wait.
 ///
 /// # Errors
 /// `file-unusable`, `file-not-private`.
-pub fn lock(dirs: &Dirs) -> Result<File> {
+pub fn lock(dirs: &Dirs, waiting: impl FnOnce()) -> Result<File> {
     let path = dirs.state().join("adopt.lock");
-    files::lock(&path).map_err(|problem| {
+    files::lock_or_wait(&path, waiting).map_err(|problem| {
         problem.explain(
             Code::FileUnusable,
             "cannot start `mcpwrap adopt`",

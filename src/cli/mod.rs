@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod adopt;
+mod adopt_turn;
 pub mod ask;
 mod browser_login;
 pub mod check;

@@ -6,8 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Context, ask, policy_removal, print, reloads};
-use crate::adopt;
+use super::{Context, adopt_turn, ask, policy_removal, print, reloads};
 use crate::adopt::added::{Removal, RemovalPlan, removal};
 use crate::adopt::entry_context::EntryContext;
 use crate::adopt::journal::{self, AddedRecord};
@@ -68,7 +67,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let _lock = if args.dry_run {
         None
     } else {
-        Some(adopt::lock(&cx.dirs)?)
+        Some(adopt_turn::take(cx)?)
     };
     let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
     let keys = store::keys(&*store)?;

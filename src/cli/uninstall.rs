@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Context, ask, print};
-use crate::adopt;
+use super::{Context, adopt_turn, ask, print};
 use crate::adopt::added::{Removal, RemovalPlan, removal};
 use crate::adopt::entry_context::EntryContext;
 use crate::adopt::journal;
@@ -193,7 +192,7 @@ impl Restore {
     }
 
     fn run(&self, cx: &Context, keys: &Keys, actor: Actor) -> Result<()> {
-        let _lock = adopt::lock(&cx.dirs)?;
+        let _lock = adopt_turn::take(cx)?;
         let with = Restoring {
             values: &self.values,
             keys,

@@ -9,7 +9,7 @@
 mod together;
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -324,6 +324,11 @@ pub fn remove(path: &Path) -> Result<(), Problem> {
 
 /// Waits for an exclusive lock, which is held until the file is dropped.
 pub fn lock(path: &Path) -> Result<File, Problem> {
+    lock_or_wait(path, || ())
+}
+
+/// The same; `waiting` is called first if another has the lock.
+pub fn lock_or_wait(path: &Path, waiting: impl FnOnce()) -> Result<File, Problem> {
     ensure_dir(&parent(path))?;
     let file = OpenOptions::new()
         .write(true)
@@ -332,6 +337,12 @@ pub fn lock(path: &Path) -> Result<File, Problem> {
         .mode(0o600)
         .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits())
         .open(path)?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => waiting(),
+        // Waiting says why.
+        Err(TryLockError::Error(_)) => {}
+    }
     file.lock()?;
     Ok(file)
 }

@@ -65,6 +65,7 @@ fn only_print_and_ask_touch_the_terminal() {
 
 /// The modules of `cli` that every command may use.
 const CLI_SHARED: &[&str] = &[
+    "adopt_turn",
     "ask",
     "browser_login",
     "diagnostics",

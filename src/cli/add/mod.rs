@@ -11,7 +11,7 @@ mod targets;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Context, ask, own_copy, print, reloads};
+use super::{Context, adopt_turn, ask, own_copy, print, reloads};
 use crate::adopt::add::{AddPlace, AddTarget};
 use crate::adopt::entry_context::EntryContext;
 use crate::audit::{Event, Log, NewRecord, Outcome};
@@ -247,7 +247,7 @@ fn write(
     program: &str,
 ) -> Result<u8> {
     own_copy::make(cx, keys)?;
-    let _lock = adopt::lock(&cx.dirs)?;
+    let _lock = adopt_turn::take(cx)?;
     let to = EntryContext {
         dirs: &cx.dirs,
         log: &Log::open(&cx.dirs, Some(keys))?,

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use self::login::Logins;
 use super::interrupts::Interrupts;
-use super::{Context, ask, own_copy, print};
+use super::{Context, adopt_turn, ask, own_copy, print};
 use crate::adopt::apply::{self, AdoptStep};
 use crate::adopt::approval::AdoptApproval;
 use crate::adopt::compared;
@@ -30,7 +30,7 @@ use crate::policy::Policy;
 use crate::secret::{Keys, ServerName};
 use crate::settings::AgentAct;
 use crate::store::{self, Prompt, Store};
-use crate::{adopt, ops, parallel, policy, program};
+use crate::{ops, parallel, policy, program};
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -78,7 +78,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut selection = args.selection();
     // Without a question the plan that is shown is carried out, under the lock. Otherwise it is made again.
     let is_at_once = args.yes && !args.dry_run && !args.oauth;
-    let lock = is_at_once.then(|| adopt::lock(dirs).ok()).flatten();
+    let lock = is_at_once.then(|| adopt_turn::take(cx).ok()).flatten();
     let mut first = Round::new(dirs, &selection, None, &program)?;
     let mut opened = None;
     if !args.dry_run && !first.plan.files.is_empty() {
@@ -110,7 +110,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let (round, lock) = if let Some(lock) = lock {
         (first, lock)
     } else {
-        let lock = adopt::lock(dirs);
+        let lock = adopt_turn::take(cx);
         let again = lock.and_then(|lock| {
             Round::new(dirs, &selection, Some(keys.clone()), &program).map(|round| (lock, round))
         });

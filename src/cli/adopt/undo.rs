@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Args, diff, login};
-use crate::adopt;
 use crate::adopt::journal::{self, Pending};
 use crate::adopt::redact::Cut;
 use crate::adopt::restore::{RestoreJob, jobs};
 use crate::adopt::undo::{self, Restoring};
 use crate::audit::{Event, Log};
-use crate::cli::{Context, ask, print};
+use crate::cli::{Context, adopt_turn, ask, print};
 use crate::client::edit;
 use crate::config::Config;
 use crate::error::{EXIT_NO, Result, printable};
@@ -24,7 +23,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let _lock = if args.dry_run {
         None
     } else {
-        Some(adopt::lock(&cx.dirs)?)
+        Some(adopt_turn::take(cx)?)
     };
     let nothing = || print::note("nothing to undo: no matching entry was adopted");
     if journal::is_empty(&cx.dirs) {
