@@ -9,7 +9,7 @@
 mod together;
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -327,7 +327,7 @@ pub fn lock(path: &Path) -> Result<File, Problem> {
     lock_or_wait(path, || ())
 }
 
-/// The same; `waiting` is called first if another has the lock.
+/// The same; `waiting` is called first if it is not free.
 pub fn lock_or_wait(path: &Path, waiting: impl FnOnce()) -> Result<File, Problem> {
     ensure_dir(&parent(path))?;
     let file = OpenOptions::new()
@@ -337,13 +337,10 @@ pub fn lock_or_wait(path: &Path, waiting: impl FnOnce()) -> Result<File, Problem
         .mode(0o600)
         .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits())
         .open(path)?;
-    match file.try_lock() {
-        Ok(()) => return Ok(file),
-        Err(TryLockError::WouldBlock) => waiting(),
-        // Waiting says why.
-        Err(TryLockError::Error(_)) => {}
+    if file.try_lock().is_err() {
+        waiting();
+        file.lock()?;
     }
-    file.lock()?;
     Ok(file)
 }
 
