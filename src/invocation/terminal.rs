@@ -24,17 +24,21 @@ pub struct Terminal {
 impl Terminal {
     /// The terminal of this process.
     pub fn new(dirs: &Dirs) -> Self {
-        Self::with_path(dirs, &dirs::server_variable("PATH").unwrap_or_default())
+        let path = dirs::server_variable("PATH").unwrap_or_default();
+        Self {
+            own: account::of_terminal(),
+            ..Self::with_path(dirs, &path)
+        }
     }
 
-    /// The same with another PATH.
+    /// Another PATH, and nothing else of the terminal's: a managed policy gets no more, at each start.
     pub(super) fn with_path(dirs: &Dirs, path: &OsStr) -> Self {
         let temporary = dirs::server_variable("TMPDIR").map(PathBuf::from);
         Self {
             path: SearchPath::new(path, temporary.as_deref()),
             temporary,
             account: account::variables(dirs),
-            own: account::of_terminal(),
+            own: BTreeMap::new(),
         }
     }
 }
